@@ -1,0 +1,69 @@
+// @ts-check
+/** Rounds, medians and the ledger: how a figure comes about. */
+import { runScript } from './servers.mjs';
+
+/** @typedef {{ rounds: number, seconds: number, warmupSeconds: number, connections: number, peersOnly: boolean, million: boolean }} Options */
+/** @typedef {{ median: number, min: number, max: number, values: number[] }} Sample */
+
+/** A measurement that must not be believed. */
+export class Void extends Error {}
+
+/** @param {number[]} values @returns {Sample} */
+export function sample(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { median, min: sorted[0], max: sorted[sorted.length - 1], values };
+}
+
+/**
+ * The median of the rounds' own ratios, so that a machine that drifts between rounds drifts out of the result.
+ * @param {Sample} ours @param {Sample} theirs
+ */
+export function ratio(ours, theirs) {
+  return sample(ours.values.map((value, round) => value / theirs.values[round])).median;
+}
+
+/**
+ * A B C A B C …: one measurement of every subject a round.
+ * @template {{ name: string }} Subject @template Result
+ * @param {number} rounds @param {Subject[]} subjects @param {(subject: Subject, round: number) => Promise<Result>} measure
+ * @returns {Promise<Map<string, Result[]>>} by the subject's name
+ */
+export async function inTurn(rounds, subjects, measure) {
+  /** @type {Map<string, Result[]>} */
+  const results = new Map(subjects.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const subject of subjects) {
+      const result = await measure(subject, round);
+      results.get(subject.name)?.push(result);
+    }
+  }
+  return results;
+}
+
+/**
+ * One run of the load generator. Void unless `sent = answered + failed + pending`, and, with `expect`, unless every answer is one of those and none is missing.
+ * @param {Omit<import('./load.mjs').Load, 'workload'> & { workload: string }} load `workload`: a file of `workloads/`.
+ * @param {{ expect?: number[], nice?: number }} [options]
+ * @returns {Promise<import('./load.mjs').LoadResult>}
+ */
+export async function load(load, { expect, nice } = {}) {
+  /** @type {import('./load.mjs').LoadResult} */
+  const result = await runScript('load.mjs', { ...load, workload: new URL(`workloads/${load.workload}`, import.meta.url).href }, { nice });
+  const { sent, answered, failed, pending, statuses } = result;
+  const counted = Object.values(statuses).reduce((sum, count) => sum + count, 0);
+  if (sent !== answered + failed + pending || counted !== answered) {
+    throw new Void(`the ledger does not add up: ${JSON.stringify({ sent, answered, failed, pending, statuses })}`);
+  }
+  if (expect !== undefined) {
+    const unexpected = Object.keys(statuses).filter((status) => !expect.includes(Number(status)));
+    if (unexpected.length > 0 || failed > 0 || pending > 0 || answered === 0) {
+      throw new Void(`not every request got ${expect.join(' or ')}: ${JSON.stringify({ sent, failed, pending, statuses })}`);
+    }
+  }
+  return result;
+}
+
+/** Past this share the generator, not the server, may be the limit. */
+export const GENERATOR_LIMIT = 0.9;

@@ -1,0 +1,48 @@
+// @ts-check
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+
+/** The repository. */
+export const root = fileURLToPath(new URL('..', import.meta.url));
+/** Everything a bench leaves behind, but for its result. */
+export const scratch = join(root, '.gatehouse', 'bench');
+
+/** Which cores a kind of process runs on; `undefined` where nothing can be pinned. */
+export const cores = layOut(allowedCores());
+
+/** @param {number[] | undefined} list */
+function layOut(list) {
+  if (list === undefined || list.length < 2) return undefined;
+  const [server, load, ...rest] = list;
+  // With two or three cores Postgres, Redis and upstreams share with the load generator, never with the server under test.
+  return { server: String(server), load: String(load), ground: (rest.length > 0 ? rest : [load]).join(',') };
+}
+
+function allowedCores() {
+  try {
+    const text = execFileSync('taskset', ['-pc', String(process.pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return text.slice(text.lastIndexOf(':') + 1).trim().split(',').flatMap((part) => {
+      const [from, to = from] = part.split('-').map(Number);
+      return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** @typedef {'server' | 'load' | 'ground'} Place `ground`: databases, upstreams, whatever is not measured itself. */
+
+/**
+ * The command line that runs `command` on the cores of its kind.
+ * @param {Place} place @param {string} command @param {string[]} args
+ * @returns {[string, string[]]}
+ */
+export function pinned(place, command, args) {
+  return cores === undefined ? [command, args] : ['taskset', ['-c', cores[place], command, ...args]];
+}
+
+export const pinning =
+  cores === undefined
+    ? 'not pinned (no taskset, or one core): figures scatter more'
+    : `pinned with taskset: server on core ${cores.server}, load generator on ${cores.load}, databases and upstreams on ${cores.ground}`;

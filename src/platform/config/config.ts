@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { variables, type Settings } from './variables';
+
+/** A start refused because of its environment. `complaints` holds all of them, not the first. */
+export class ConfigurationError extends Error {
+  constructor(readonly complaints: readonly string[]) {
+    super(`The environment is refused:\n${complaints.map((complaint) => `  - ${complaint}`).join('\n')}`);
+  }
+}
+
+/** The settings of this process, read once from the environment. The only home of `process.env`. */
+@Injectable()
+export class Config {
+  private constructor(readonly settings: Settings) {}
+
+  /**
+   * Reads and checks every variable, then the combinations.
+   * @throws ConfigurationError with every complaint at once.
+   */
+  static from(environment: Readonly<Record<string, string | undefined>>): Config {
+    const complaints: string[] = [];
+    const settings: Record<string, unknown> = {};
+    for (const [name, variable] of Object.entries(variables)) {
+      const given = environment[name];
+      const text = given === undefined || given === '' ? variable.fallback : given;
+      if (text === undefined) continue;
+      try {
+        settings[name] = variable.parse(text);
+      } catch (error) {
+        complaints.push(`${name} ${(error as Error).message}`);
+      }
+    }
+    complaints.push(...combinations(settings as Partial<Settings>));
+    if (complaints.length > 0) throw new ConfigurationError(complaints);
+    return new Config(Object.freeze(settings) as unknown as Settings);
+  }
+
+  get<Name extends keyof Settings>(name: Name): Settings[Name] {
+    return this.settings[name];
+  }
+
+  get isProduction(): boolean {
+    return this.settings.NODE_ENV === 'production';
+  }
+
+  get servesApi(): boolean {
+    return this.settings.GATEHOUSE_ROLE !== 'worker';
+  }
+
+  get runsQueues(): boolean {
+    return this.settings.GATEHOUSE_ROLE !== 'api';
+  }
+
+  /** The same settings with some replaced; used once the embedded servers know their addresses. */
+  with(changes: Partial<Settings>): Config {
+    return new Config(Object.freeze({ ...this.settings, ...changes }) as Settings);
+  }
+}
+
+/** What no variable can know alone. */
+function combinations(settings: Partial<Settings>): string[] {
+  const complaints: string[] = [];
+  if (settings.NODE_ENV === 'production') {
+    for (const name of ['DATABASE_URL', 'DATABASE_SYSTEM_URL', 'REDIS_URL'] as const) {
+      if (settings[name] === undefined) complaints.push(`${name} must be set in production: embedded servers are for development`);
+    }
+    if (settings.AUTH_ISSUER === undefined) complaints.push('AUTH_ISSUER must be set in production: the development issuer gives a token to anyone');
+    if (settings.AUTH_ISSUER?.startsWith('http:')) complaints.push('AUTH_ISSUER must use https in production');
+    for (const name of ['CRM_TOKEN', 'SMS_TOKEN'] as const) {
+      if (settings[name] === 'development') complaints.push(`${name} must be set in production`);
+    }
+  }
+  if (settings.NODE_ENV !== 'production' && settings.DATABASE_URL !== undefined && settings.DATABASE_SYSTEM_URL === undefined) {
+    complaints.push('DATABASE_SYSTEM_URL must be set with DATABASE_URL: cross-tenant work has a role of its own');
+  }
+  if (settings.DATABASE_URL === undefined && settings.DATABASE_ADMIN_URL !== undefined) {
+    complaints.push('DATABASE_ADMIN_URL is set without DATABASE_URL: the embedded Postgres brings its own owner');
+  }
+  if ((settings.DATABASE_POOL_CRITICAL ?? 0) >= (settings.DATABASE_POOL_SIZE ?? Infinity)) {
+    complaints.push('DATABASE_POOL_CRITICAL must be below DATABASE_POOL_SIZE: other classes need a connection, too');
+  }
+  if ((settings.CONCURRENCY_CRITICAL ?? 0) >= (settings.CONCURRENCY_TOTAL ?? Infinity)) {
+    complaints.push('CONCURRENCY_CRITICAL must be below CONCURRENCY_TOTAL: other classes need a slot, too');
+  }
+  return complaints;
+}

@@ -1,0 +1,5 @@
+export { Clock, ManualClock } from './clock';
+export { Config, ConfigurationError } from './config';
+export { ConfigModule } from './config.module';
+export { envExample } from './env-example';
+export type { Settings } from './variables';

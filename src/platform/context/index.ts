@@ -1,0 +1,1 @@
+export { Context, ContextModule, freshContext, type WorkClass, type WorkContext } from './work-context';

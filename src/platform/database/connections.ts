@@ -1,0 +1,113 @@
+import pg from 'pg';
+import type { WorkClass } from '../context';
+import { ClassGate, type Shares } from './class-gate';
+import { DatabaseBusy, translate } from './database.errors';
+
+export interface ConnectionSettings {
+  readonly url: string;
+  readonly shares: Shares;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Longest a single statement may run, in milliseconds. */
+  readonly statementTimeoutMs: number;
+  readonly preparedStatements: boolean;
+  /** Told of a connection that broke while nobody used it. */
+  readonly onIdleError: (error: Error) => void;
+}
+
+/** How long a request waits for a connection of its class before it is refused, in milliseconds. */
+const connectionWaitMs = 3_000;
+const connectTimeoutMs = 3_000;
+
+interface Waiter {
+  readonly workClass: WorkClass;
+  readonly admit: () => void;
+}
+
+/** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
+export class Connections {
+  private readonly pool: pg.Pool;
+  private readonly gate: ClassGate;
+  private waiters: Waiter[] = [];
+
+  constructor(readonly settings: ConnectionSettings) {
+    this.gate = new ClassGate(settings.shares);
+    const config: pg.PoolConfig & { pipeline: boolean } = {
+      connectionString: settings.url,
+      max: settings.shares.total,
+      application_name: settings.applicationName,
+      connectionTimeoutMillis: connectTimeoutMs,
+      idleTimeoutMillis: 60_000,
+      pipeline: true,
+      // A pooler in transaction mode refuses start-up parameters; there the limit is set in each transaction.
+      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs } : {}),
+    };
+    this.pool = new pg.Pool(config);
+    this.pool.on('error', settings.onIdleError);
+  }
+
+  /**
+   * A connection for one unit of work; `give` it back.
+   * @throws DatabaseBusy when the class's share stays taken, DatabaseUnavailable when none can be opened
+   */
+  async take(workClass: WorkClass): Promise<pg.PoolClient> {
+    if (!this.gate.tryTake(workClass)) await this.wait(workClass);
+    try {
+      return await this.pool.connect();
+    } catch (error) {
+      this.release(workClass);
+      throw translate(error);
+    }
+  }
+
+  /** Gives a connection back; a `broken` one is closed and replaced. */
+  give(client: pg.PoolClient, workClass: WorkClass, broken: boolean): void {
+    client.release(broken);
+    this.release(workClass);
+  }
+
+  /** Cancels what the server process runs, over a connection of its own, so that a full pool cannot prevent it. */
+  async cancel(serverProcessId: number): Promise<void> {
+    const client = new pg.Client({ connectionString: this.settings.url, connectionTimeoutMillis: connectTimeoutMs });
+    try {
+      await client.connect();
+      await client.query('SELECT pg_cancel_backend($1)', [serverProcessId]);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Connections in use by that class now. */
+  held(workClass: WorkClass): number {
+    return this.gate.held(workClass);
+  }
+
+  /** Closes all, once what is in use was given back. */
+  async close(): Promise<void> {
+    await this.pool.end();
+  }
+
+  private wait(workClass: WorkClass): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = {
+        workClass,
+        admit: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+      };
+      const timer = setTimeout(() => {
+        this.waiters = this.waiters.filter((other) => other !== waiter);
+        reject(new DatabaseBusy());
+      }, connectionWaitMs);
+      this.waiters.push(waiter);
+    });
+  }
+
+  /** Hands a freed connection to the first waiter whose class may have it. */
+  private release(workClass: WorkClass): void {
+    this.gate.give(workClass);
+    const next = this.waiters.findIndex((waiter) => this.gate.tryTake(waiter.workClass));
+    if (next >= 0) this.waiters.splice(next, 1)[0]?.admit();
+  }
+}

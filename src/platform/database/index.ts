@@ -1,0 +1,6 @@
+export { ClassGate, type Shares } from './class-gate';
+export { DatabaseBusy, DatabaseUnavailable, OutsideTransaction, StatementCancelled } from './database.errors';
+export { DatabaseModule } from './database.module';
+export { statement, type Sql, type Statement } from './statement';
+export { UnitOfWork } from './unit-of-work';
+export { Transactional } from '@nestjs-cls/transactional';

@@ -1,0 +1,1 @@
+export { SystemDatabase, SystemDatabaseModule } from './system-database';

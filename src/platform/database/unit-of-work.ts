@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { TransactionHost, type TransactionalAdapter } from '@nestjs-cls/transactional';
+import { Context } from '../context';
+import type { Connections } from './connections';
+import { OutsideTransaction } from './database.errors';
+import type { Sql, Statement } from './statement';
+import { Transaction } from './transaction';
+
+/** Makes `@Transactional()` open a transaction of the context's tenant and class. */
+export class TenantTransactions implements TransactionalAdapter<Connections, Sql, Record<string, never>> {
+  readonly connectionToken = RUNTIME_CONNECTIONS;
+  readonly supportsTransactionProxy = false;
+
+  readonly optionsFactory = (connections: Connections) => {
+    const context = new Context();
+    return {
+      wrapWithTransaction: <Result>(
+        _options: Record<string, never>,
+        work: () => Promise<Result>,
+        setTransaction: (transaction?: Sql) => void,
+      ): Promise<Result> => {
+        const { current } = context;
+        const options = { tenant: current?.tenant, workClass: current?.workClass ?? 'standard', context: current };
+        return Transaction.run(connections, options, (transaction) => {
+          setTransaction(transaction);
+          return work();
+        });
+      },
+      getFallbackInstance: () => outside,
+    };
+  };
+}
+
+/** What repositories get where no transaction is open: it refuses. */
+const outside: Sql = {
+  query: () => Promise.reject(new OutsideTransaction()),
+};
+
+export const RUNTIME_CONNECTIONS = Symbol('runtime connections');
+
+/** The current transaction, for repositories; and the way to open one where a decorator cannot stand. */
+@Injectable()
+export class UnitOfWork {
+  constructor(private readonly host: TransactionHost<TenantTransactions>) {}
+
+  /** Sends a statement in the current transaction. @throws OutsideTransaction when there is none */
+  query<Row>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]> {
+    return this.host.tx.query(statement, values);
+  }
+
+  /** Runs `work` in the current transaction, or in a new one of the context's tenant that commits when it returns. */
+  run<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.host.withTransaction(work);
+  }
+
+  /** Commits the current transaction now, behind the statements already sent; it takes no further statement. */
+  async commit(): Promise<void> {
+    const { tx } = this.host;
+    if (!(tx instanceof Transaction)) throw new OutsideTransaction();
+    await tx.commit();
+  }
+}

@@ -1,0 +1,2 @@
+export { Redis, RedisUnavailable } from './redis';
+export { RedisModule } from './redis.module';

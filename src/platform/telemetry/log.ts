@@ -1,0 +1,64 @@
+import { Injectable, type LoggerService } from '@nestjs/common';
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { Config } from '../config';
+import { Context } from '../context';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Structured lines on standard output, each with the correlation id of the work that wrote it.
+ * A line never holds PHI, tokens, secrets or bodies: fields are named by whoever writes, nothing is dumped whole.
+ */
+@Injectable()
+export class Log implements LoggerService {
+  private readonly logger: Logger;
+
+  constructor(config: Config, destination?: DestinationStream) {
+    const context = new Context();
+    const options = {
+      level: config.get('LOG_LEVEL'),
+      base: { role: config.get('GATEHOUSE_ROLE'), pid: process.pid },
+      redact: ['authorization', 'cookie', 'token', '*.authorization', '*.cookie', '*.token'],
+      mixin: () => {
+        const { current } = context;
+        return current ? { correlationId: current.correlationId, requestId: current.requestId } : {};
+      },
+    };
+    this.logger = pino(options, destination ?? pino.destination({ dest: 1, sync: false, minLength: 4096 }));
+    if (!destination) setInterval(() => this.logger.flush(), 500).unref();
+  }
+
+  info(fields: Fields, message: string): void {
+    this.logger.info(fields, message);
+  }
+
+  warn(fields: Fields | string, message?: string): void {
+    this.write('warn', fields, message);
+  }
+
+  error(fields: Fields | string, message?: string): void {
+    this.write('error', fields, message);
+  }
+
+  debug(fields: Fields | string, message?: string): void {
+    this.write('debug', fields, message);
+  }
+
+  /** Nest's own lines: start, routes, warnings. */
+  log(message: string, origin?: string): void {
+    this.logger.debug({ origin }, message);
+  }
+
+  fatal(message: string, origin?: string): void {
+    this.logger.fatal({ origin }, message);
+  }
+
+  flush(): void {
+    this.logger.flush();
+  }
+
+  private write(level: 'warn' | 'error' | 'debug', fields: Fields | string, message: string | undefined): void {
+    if (typeof fields === 'string') this.logger[level]({ origin: message }, fields);
+    else this.logger[level](fields, message ?? '');
+  }
+}

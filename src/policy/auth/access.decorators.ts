@@ -1,0 +1,13 @@
+import { Reflector } from '@nestjs/core';
+import type { Role } from './caller';
+
+/** Opens a route to callers without a token; the reason is printed in the census. */
+export const Public = Reflector.createDecorator<string>();
+
+/** Who may call: any one of these roles. Without it, every role may. */
+const RolesMetadata = Reflector.createDecorator<readonly Role[]>();
+export const Roles = Object.assign((...allowed: Role[]) => RolesMetadata(allowed), { KEY: RolesMetadata.KEY });
+
+/** What the token's `scope` must hold: any one of these. */
+const ScopesMetadata = Reflector.createDecorator<readonly string[]>();
+export const Scopes = Object.assign((...anyOf: string[]) => ScopesMetadata(anyOf), { KEY: ScopesMetadata.KEY });

@@ -1,0 +1,27 @@
+/** An entry of `errors[]`: where the input is wrong, as a JSON Pointer, and how. */
+export interface InputError {
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface RefusalExtras {
+  readonly errors?: readonly InputError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Further members of the problem document, such as `retryAfter`. */
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+/** A policy's "no", in the words of RFC 9457. */
+export class PolicyRefusal extends Error {
+  constructor(
+    readonly status: number,
+    /** Stable and machine-readable, `snake_case`. */
+    readonly code: string,
+    /** The short text: `title` and `error` of the problem. */
+    readonly title: string,
+    readonly detail: string,
+    readonly extras: RefusalExtras = {},
+  ) {
+    super(detail);
+  }
+}

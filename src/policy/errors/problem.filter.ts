@@ -1,0 +1,47 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
+import type { Response } from 'express';
+import { Log } from '../../platform/telemetry';
+import type { GateRequest } from '../request-state';
+import { type Problem, problemOf } from './problem';
+
+/** Answers whatever was thrown as `application/problem+json`; a failure of ours is logged whole and told as nothing. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly log: Log) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<GateRequest>();
+    const response = http.getResponse<Response>();
+    const problem = problemOf(error);
+    if (problem.status >= 500) this.log.error({ err: error, code: problem.code }, 'A request failed');
+    if (response.headersSent) {
+      // Half an answer is out; only a broken connection tells the client that the rest will not come.
+      response.destroy();
+      return;
+    }
+    send(request, response, problem);
+  }
+}
+
+/** Writes a problem document; used where no filter stands, too (middleware). */
+export function send(request: GateRequest, response: Response, problem: Problem): void {
+  const { status, code, title, detail, headers, members } = problem;
+  const body = JSON.stringify({
+    type: `urn:gatehouse:problem:${code}`,
+    title,
+    status,
+    detail,
+    instance: request.originalUrl.split('?', 1)[0],
+    error: title,
+    code,
+    correlationId: request.gate.work.correlationId,
+    ...members,
+  });
+  response.statusCode = status;
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Content-Length', Buffer.byteLength(body));
+  response.end(request.method === 'HEAD' ? undefined : body);
+}

@@ -1,0 +1,60 @@
+import { HttpException } from '@nestjs/common';
+import { STATUS_CODES } from 'node:http';
+import { DatabaseBusy, DatabaseUnavailable, StatementCancelled } from '../../platform/database';
+import { DomainError, type DomainErrorKind } from './domain-error';
+import { PolicyRefusal } from './policy-refusal';
+
+/** A problem document (RFC 9457) with its headers. */
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
+}
+
+const statusOf: Readonly<Record<DomainErrorKind, number>> = {
+  invalid: 422,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  gone: 410,
+  unavailable: 503,
+};
+
+const unexpected = 'An unexpected error occurred';
+
+/** The one map from what is thrown to what the client is told; everything unknown is a 500 that says nothing. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof PolicyRefusal) {
+    const { status, code, title, detail, extras } = error;
+    const members = { ...(extras.errors && { errors: extras.errors }), ...extras.members };
+    return { status, code, title, detail, headers: extras.headers ?? {}, members };
+  }
+  if (error instanceof DomainError) {
+    const { code, title, details } = error;
+    return { status: statusOf[error.kind], code, title, detail: title, headers: {}, members: { ...details } };
+  }
+  if (error instanceof DatabaseUnavailable) return failure(503, 'database_unavailable', { 'Retry-After': '1' });
+  if (error instanceof DatabaseBusy) return failure(503, 'overloaded', { 'Retry-After': '1' });
+  if (error instanceof StatementCancelled) return failure(504, 'deadline_exceeded');
+  const status = statusOfForeign(error);
+  if (status !== undefined && status < 500) {
+    const title = STATUS_CODES[status] ?? 'Error';
+    return { status, code: title.toLowerCase().replaceAll(/[^a-z]+/g, '_'), title, detail: title, headers: {}, members: {} };
+  }
+  return failure(500, 'internal_error');
+}
+
+function failure(status: number, code: string, headers: Record<string, string> = {}): Problem {
+  return { status, code, title: unexpected, detail: unexpected, headers, members: {} };
+}
+
+/** Express and Nest throw errors with a status of their own: an undecodable path, an unknown route. */
+function statusOfForeign(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
+  const { status } = error;
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : undefined;
+}

@@ -1,0 +1,14 @@
+import type { Type } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+
+/** What a route answers when it succeeds. */
+export interface Answer {
+  readonly status: number;
+  /** The DTO whose `@ApiProperty` fields are all that may leave; `undefined` for an answer without a body. */
+  readonly view: Type | undefined;
+}
+
+const Metadata = Reflector.createDecorator<Answer>();
+
+/** The status and the allow-list of a route's answer: a property that `view` does not list never leaves. */
+export const Responds = Object.assign((status: number, view?: Type) => Metadata({ status, view }), { KEY: Metadata.KEY });
