@@ -22,7 +22,7 @@ export class ResponseReader {
   status = 0;
   /** Status line and headers. */
   head = '';
-  /** Decoded; kept only when asked for. */
+  /** Decoded; kept only when asked for. @type {Buffer} */
   body = EMPTY;
   closing = false;
   /** @type {Buffer} */
@@ -50,7 +50,7 @@ export class ResponseReader {
     const headEnd = bytes.indexOf('\r\n\r\n');
     if (headEnd < 0) return false;
     this.status = (bytes[9] - 48) * 100 + (bytes[10] - 48) * 10 + bytes[11] - 48;
-    this.head = bytes.latin1Slice(0, headEnd);
+    this.head = bytes.toString('latin1', 0, headEnd);
     this.closing = CLOSE.test(this.head);
     const from = headEnd + 4;
     if (this.status === 204 || this.status === 304) {
@@ -74,7 +74,7 @@ export class ResponseReader {
     for (let at = from; ; ) {
       const lineEnd = bytes.indexOf('\r\n', at);
       if (lineEnd < 0) return false;
-      const size = parseInt(bytes.latin1Slice(at, lineEnd), 16);
+      const size = parseInt(bytes.toString('latin1', at, lineEnd), 16);
       const next = lineEnd + 2 + size + 2;
       if (bytes.length < next) return false;
       if (size === 0) break;

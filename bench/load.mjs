@@ -81,7 +81,7 @@ export async function run(load) {
     open() {
       this.reader.reset();
       const socket = connect({ host: load.host, port: load.port, noDelay: true });
-      socket.on('data', (chunk) => this.received(chunk));
+      socket.on('data', (/** @type {any} */ chunk) => this.received(chunk));
       socket.on('error', () => {});
       socket.on('close', () => this.closed());
       return socket;

@@ -143,7 +143,7 @@ export async function runScript(script, input, { place = 'load', nice = 0 } = {}
   child.stdin.end(JSON.stringify(input));
   const [code] = await once(child, 'close');
   running.delete(child);
-  if (code !== 0) throw new Error(`${script} failed (${code}): ${err.trim().slice(-2000)}`);
+  if (code !== 0) throw new Error(`${script} failed (${code}): ${/^\w*Error\b.*/m.exec(err)?.[0] ?? err.trim().slice(-2000)}`);
   return JSON.parse(out);
 }
 

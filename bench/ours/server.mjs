@@ -36,7 +36,8 @@ export async function startOurs({ dataDir, name = 'ours', role = 'api', env = {}
         body: JSON.stringify({ expiresInSeconds: 43_200, ...claims }),
       });
       if (!response.ok) throw new Error(`POST /dev/tokens: ${response.status} ${await response.text()}`);
-      return /** @type {string} */ ((await response.json()).access_token);
+      const { access_token } = /** @type {{ access_token: string }} */ (await response.json());
+      return access_token;
     },
     /** The value of a counter in `/metrics`, over all its labels. @param {string} name */
     async counter(name) {

@@ -15,5 +15,5 @@ const authenticate = expressjwt({ secret: env.BENCH_PUBLIC_KEY, algorithms: ['RS
 
 gateway({
   middlewares: [limiter, authenticate],
-  routes: [{ prefix: '/me', prefixRewrite: '/me', target: env.BENCH_UPSTREAM }],
+  routes: [{ prefix: '/me', prefixRewrite: '/me', pathRegex: '', target: env.BENCH_UPSTREAM }],
 }).start(Number(env.PORT), '127.0.0.1');

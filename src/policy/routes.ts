@@ -34,7 +34,11 @@ export interface RoutePolicies {
   readonly answer: Answer | undefined;
   readonly body: BodyRules;
   /** The DTOs of `@Body()`, `@Query()` and `@Param()`, where the handler asks for them whole. */
-  readonly inputs: { readonly body: Type | undefined; readonly query: Type | undefined; readonly params: Type | undefined };
+  readonly inputs: {
+    readonly body: Type | undefined;
+    readonly query: Type | undefined;
+    readonly params: Type | undefined;
+  };
 }
 
 interface RouteArgument {
@@ -63,7 +67,9 @@ export class Routes {
   /** All routes, sorted by path and method. */
   all(): RoutePolicies[] {
     if (this.byHandler.size === 0) this.walk();
-    return [...this.byHandler.values()].sort((a, b) => a.path.localeCompare(b.path) || a.method.localeCompare(b.method));
+    return [...this.byHandler.values()].sort(
+      (a, b) => a.path.localeCompare(b.path) || a.method.localeCompare(b.method),
+    );
   }
 
   private walk(): void {
@@ -83,7 +89,8 @@ export class Routes {
 
 function policiesOf(controller: Type, property: string, handler: RoutePolicies['handler']): RoutePolicies {
   const read = <Value>(decorator: { KEY: string }): Value | undefined =>
-    (Reflect.getMetadata(decorator.KEY, handler) ?? Reflect.getMetadata(decorator.KEY, controller)) as Value | undefined;
+    (Reflect.getMetadata(decorator.KEY, handler) ?? Reflect.getMetadata(decorator.KEY, controller)) as
+      Value | undefined;
   const method = RequestMethod[Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod];
   const path = joined(Reflect.getMetadata(PATH_METADATA, controller), Reflect.getMetadata(PATH_METADATA, handler));
   const isPublic = read<string>(Public);
@@ -112,13 +119,22 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
 
 /** The classes of the whole inputs that a handler's parameters ask for. */
 function inputsOf(controller: Type, property: string): RoutePolicies['inputs'] {
-  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, property) ?? {}) as Record<string, RouteArgument>;
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, property) ?? {}) as Record<
+    string,
+    RouteArgument
+  >;
   const types = (Reflect.getMetadata('design:paramtypes', controller.prototype as object, property) ?? []) as Type[];
   const whole = (kind: RouteParamtypes): Type | undefined => {
-    const found = Object.entries(parameters).find(([key, { data }]) => key.startsWith(`${kind}:`) && data === undefined);
+    const found = Object.entries(parameters).find(
+      ([key, { data }]) => key.startsWith(`${kind}:`) && data === undefined,
+    );
     return found && types[found[1].index];
   };
-  return { body: whole(RouteParamtypes.BODY), query: whole(RouteParamtypes.QUERY), params: whole(RouteParamtypes.PARAM) };
+  return {
+    body: whole(RouteParamtypes.BODY),
+    query: whole(RouteParamtypes.QUERY),
+    params: whole(RouteParamtypes.PARAM),
+  };
 }
 
 function joined(...parts: unknown[]): string {

@@ -62,15 +62,21 @@ function combinations(settings: Partial<Settings>): string[] {
   const complaints: string[] = [];
   if (settings.NODE_ENV === 'production') {
     for (const name of ['DATABASE_URL', 'DATABASE_SYSTEM_URL', 'REDIS_URL'] as const) {
-      if (settings[name] === undefined) complaints.push(`${name} must be set in production: embedded servers are for development`);
+      if (settings[name] === undefined)
+        complaints.push(`${name} must be set in production: embedded servers are for development`);
     }
-    if (settings.AUTH_ISSUER === undefined) complaints.push('AUTH_ISSUER must be set in production: the development issuer gives a token to anyone');
+    if (settings.AUTH_ISSUER === undefined)
+      complaints.push('AUTH_ISSUER must be set in production: the development issuer gives a token to anyone');
     if (settings.AUTH_ISSUER?.startsWith('http:')) complaints.push('AUTH_ISSUER must use https in production');
     for (const name of ['CRM_TOKEN', 'SMS_TOKEN'] as const) {
       if (settings[name] === 'development') complaints.push(`${name} must be set in production`);
     }
   }
-  if (settings.NODE_ENV !== 'production' && settings.DATABASE_URL !== undefined && settings.DATABASE_SYSTEM_URL === undefined) {
+  if (
+    settings.NODE_ENV !== 'production' &&
+    settings.DATABASE_URL !== undefined &&
+    settings.DATABASE_SYSTEM_URL === undefined
+  ) {
     complaints.push('DATABASE_SYSTEM_URL must be set with DATABASE_URL: cross-tenant work has a role of its own');
   }
   if (settings.DATABASE_URL === undefined && settings.DATABASE_ADMIN_URL !== undefined) {

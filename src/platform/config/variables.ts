@@ -35,7 +35,8 @@ function url(...protocols: string[]) {
   return (text: string): string => {
     if (!URL.canParse(text)) throw new Error('must be a URL');
     const { protocol } = new URL(text);
-    if (!protocols.includes(protocol)) throw new Error(`must start with ${protocols.join(' or ')}//; got ${protocol}//`);
+    if (!protocols.includes(protocol))
+      throw new Error(`must start with ${protocols.join(' or ')}//; got ${protocol}//`);
     return text;
   };
 }
@@ -66,35 +67,83 @@ function optional<Value>(parse: (text: string) => Value, reason: string): Option
 
 /** Every environment variable that Gatehouse reads. `.env.example` is printed from this table. */
 export const variables = {
-  NODE_ENV: required('development', oneOf(['development', 'test', 'production']), 'production refuses everything that is for development only'),
+  NODE_ENV: required(
+    'development',
+    oneOf(['development', 'test', 'production']),
+    'production refuses everything that is for development only',
+  ),
   PORT: required('3000', integer(0, 65535), 'HTTP port of the API, /docs and the dashboard; 0 takes a free one'),
   HOST: required('127.0.0.1', text, 'address to listen on; 0.0.0.0 inside a container'),
-  GATEHOUSE_ROLE: required('all', oneOf(['api', 'worker', 'all']), 'what this process does: answer requests, run queues, or both'),
+  GATEHOUSE_ROLE: required(
+    'all',
+    oneOf(['api', 'worker', 'all']),
+    'what this process does: answer requests, run queues, or both',
+  ),
   DATA_DIR: required('.gatehouse', text, 'the one folder for embedded servers, caches and development keys'),
 
-  DATABASE_URL: optional(url('postgres:', 'postgresql:'), 'Postgres as the runtime role, which owns nothing and cannot bypass row-level security; unset: embedded'),
-  DATABASE_SYSTEM_URL: optional(url('postgres:', 'postgresql:'), 'Postgres as the role for cross-tenant work (relay, schedulers); needed with DATABASE_URL'),
-  DATABASE_ADMIN_URL: optional(url('postgres:', 'postgresql:'), 'Postgres as the owner of the tables; set it to run migrations at start, leave it unset where a deployment step runs them'),
+  DATABASE_URL: optional(
+    url('postgres:', 'postgresql:'),
+    'Postgres as the runtime role, which owns nothing and cannot bypass row-level security; unset: embedded',
+  ),
+  DATABASE_SYSTEM_URL: optional(
+    url('postgres:', 'postgresql:'),
+    'Postgres as the role for cross-tenant work (relay, schedulers); needed with DATABASE_URL',
+  ),
+  DATABASE_ADMIN_URL: optional(
+    url('postgres:', 'postgresql:'),
+    'Postgres as the owner of the tables; set it to run migrations at start, leave it unset where a deployment step runs them',
+  ),
   DATABASE_POOL_SIZE: required('20', integer(1, 500), 'connections of this process as the runtime role'),
-  DATABASE_POOL_CRITICAL: required('6', integer(0, 499), 'connections of the pool that only the critical class may take'),
-  DATABASE_PREPARED_STATEMENTS: required('on', flag, 'off behind a pooler in transaction mode that cannot track them (PgBouncer before 1.21)'),
+  DATABASE_POOL_CRITICAL: required(
+    '6',
+    integer(0, 499),
+    'connections of the pool that only the critical class may take',
+  ),
+  DATABASE_PREPARED_STATEMENTS: required(
+    'on',
+    flag,
+    'off behind a pooler in transaction mode that cannot track them (PgBouncer before 1.21)',
+  ),
 
   REDIS_URL: optional(url('redis:', 'rediss:'), 'Redis 7 or later; unset: embedded'),
   REDIS_SERVER_BIN: optional(text, 'redis-server or valkey-server to embed instead of the one found'),
-  REDIS_DEADLINE_MS: required('20', integer(1, 10_000), 'how long a request waits for Redis before limits are decided locally'),
+  REDIS_DEADLINE_MS: required(
+    '20',
+    integer(1, 10_000),
+    'how long a request waits for Redis before limits are decided locally',
+  ),
 
-  AUTH_ISSUER: optional(url('http:', 'https:'), 'OIDC issuer whose tokens are accepted; unset: the development issuer, refused in production'),
+  AUTH_ISSUER: optional(
+    url('http:', 'https:'),
+    'OIDC issuer whose tokens are accepted; unset: the development issuer, refused in production',
+  ),
   AUTH_AUDIENCE: required('gatehouse', text, 'the `aud` that a token must carry'),
-  AUTH_MAX_TOKEN_LIFETIME_SECONDS: required('86400', integer(60, 31_536_000), 'longest `exp - iat` accepted: a revocation is remembered for as long'),
+  AUTH_MAX_TOKEN_LIFETIME_SECONDS: required(
+    '86400',
+    integer(60, 31_536_000),
+    'longest `exp - iat` accepted: a revocation is remembered for as long',
+  ),
   AUTH_CACHE_ENTRIES: required('50000', integer(100, 5_000_000), 'identities kept in the memory of a process'),
 
   TRUST_PROXY_HOPS: required('0', integer(0, 10), 'proxies in front whose X-Forwarded-For is believed'),
-  FIREWALL_IP_PER_SECOND: required('200', integer(1, 1_000_000), 'requests a second of one address (IPv6: one /64) to one process, before authentication'),
+  FIREWALL_IP_PER_SECOND: required(
+    '200',
+    integer(1, 1_000_000),
+    'requests a second of one address (IPv6: one /64) to one process, before authentication',
+  ),
   FIREWALL_IP_BURST: required('400', integer(1, 1_000_000), 'requests of one address at once'),
   FIREWALL_MAX_URL_BYTES: required('8192', integer(256, 65_536), 'longest request target'),
   FIREWALL_MAX_HEADER_BYTES: required('16384', integer(1024, 131_072), 'all headers of a request together'),
-  FIREWALL_MAX_BODY_BYTES: required('102400', integer(1024, 104_857_600), 'largest body where the route says nothing else'),
-  FIREWALL_REQUEST_TIMEOUT_MS: required('15000', integer(100, 600_000), 'a request whose headers and body are not here by then is ended'),
+  FIREWALL_MAX_BODY_BYTES: required(
+    '102400',
+    integer(1024, 104_857_600),
+    'largest body where the route says nothing else',
+  ),
+  FIREWALL_REQUEST_TIMEOUT_MS: required(
+    '15000',
+    integer(100, 600_000),
+    'a request whose headers and body are not here by then is ended',
+  ),
   CORS_ORIGINS: required('', origins, 'origins allowed from the start, comma-separated and exact'),
 
   CONCURRENCY_TOTAL: required('1000', integer(1, 100_000), 'requests in work at once in a process'),
@@ -102,19 +151,36 @@ export const variables = {
   CONCURRENCY_BULK: required('100', integer(1, 100_000), 'the most that the bulk class may hold at once'),
   DEADLINE_MS: required('29000', integer(50, 29_000), 'when a request is ended with 504'),
 
-  SMS_URL: required('http://127.0.0.1:4010/sms', url('http:', 'https:'), 'SMS provider; the default is the local stand-in'),
-  CRM_URL: required('http://127.0.0.1:4010/crm', url('http:', 'https:'), 'CRM (HubSpot’s API shape); the default is the local stand-in'),
+  SHUTDOWN_DRAIN_MS: required('500', integer(0, 60_000), 'after SIGTERM, how long clients are asked to come back on another connection before the port closes'),
+
+  SMS_URL: required(
+    'http://127.0.0.1:4010/sms',
+    url('http:', 'https:'),
+    'SMS provider; the default is the local stand-in',
+  ),
+  CRM_URL: required(
+    'http://127.0.0.1:4010/crm',
+    url('http:', 'https:'),
+    'CRM (HubSpot’s API shape); the default is the local stand-in',
+  ),
   CRM_TOKEN: required('development', text, 'private-app token for the CRM'),
   SMS_TOKEN: required('development', text, 'token for the SMS provider'),
-  WORKER_CONCURRENCY: required(String(Math.max(4, availableParallelism() * 2)), integer(1, 1000), 'jobs of one queue that a worker runs at once'),
+  WORKER_CONCURRENCY: required(
+    String(Math.max(4, availableParallelism() * 2)),
+    integer(1, 1000),
+    'jobs of one queue that a worker runs at once',
+  ),
 
-  LOG_LEVEL: required('info', oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'least severe line that is written'),
+  LOG_LEVEL: required(
+    'info',
+    oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    'least severe line that is written',
+  ),
   LOG_FORMAT: required('json', oneOf(['json', 'pretty']), 'json for machines, pretty for people'),
 } as const satisfies Record<string, Variable<unknown>>;
 
 type Variables = typeof variables;
 export type Settings = {
   readonly [Name in keyof Variables]:
-    | ReturnType<Variables[Name]['parse']>
-    | (Variables[Name] extends { fallback: string } ? never : undefined);
+    ReturnType<Variables[Name]['parse']> | (Variables[Name] extends { fallback: string } ? never : undefined);
 };

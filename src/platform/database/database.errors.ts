@@ -28,20 +28,38 @@ export class OutsideTransaction extends Error {
   }
 }
 
-/** SQLSTATE classes and codes in which the server, not the statement, is at fault (PostgreSQL, Appendix A). */
-const unavailable = /^(08|57P0[1-4]|53[0-9A-Z]{3}|58)/;
+/** SQLSTATE classes and codes that another try may not meet again: server, resources, deadlock (PostgreSQL, Appendix A). */
+const unavailable = /^(08|57P0[1-4]|53|58|40001|40P01)/;
 const queryCanceled = '57014';
-const connectionCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENOENT']);
+const connectionCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENOENT',
+]);
+
+/** A value that Postgres cannot represent (class 22), such as a text with NUL: the client's fault, whatever let it through. */
+export class ValueRefused extends Error {
+  constructor(cause: unknown) {
+    super('A value was refused by the database', { cause });
+  }
+}
 
 /** Sorts what the driver throws: gone, cancelled, or a refusal of this statement (returned as it is). */
 export function translate(error: unknown): unknown {
   if (error instanceof DatabaseError) {
     if (error.code === queryCanceled) return new StatementCancelled(error);
+    if (error.code?.startsWith('22')) return new ValueRefused(error);
     return unavailable.test(error.code ?? '') ? new DatabaseUnavailable(error) : error;
   }
   if (!(error instanceof Error)) return error;
   const { code } = error as NodeJS.ErrnoException;
-  const lost = /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|timeout exceeded/i;
+  const lost =
+    /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|timeout exceeded/i;
   return (code !== undefined && connectionCodes.has(code)) || lost.test(error.message)
     ? new DatabaseUnavailable(error)
     : error;

@@ -21,7 +21,11 @@ const statementTimeoutMs = 30_000;
         const reservedForCritical = config.get('DATABASE_POOL_CRITICAL');
         return new Connections({
           url: required(config.get('DATABASE_URL')),
-          shares: { total, reservedForCritical, mostForBulk: Math.max(1, Math.floor((total - reservedForCritical) / 2)) },
+          shares: {
+            total,
+            reservedForCritical,
+            mostForBulk: Math.max(1, Math.floor((total - reservedForCritical) / 2)),
+          },
           applicationName: `gatehouse-${config.get('GATEHOUSE_ROLE')}`,
           statementTimeoutMs,
           preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),

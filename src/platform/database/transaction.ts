@@ -77,7 +77,8 @@ export class Transaction implements Sql {
     this.open = false;
     const [, committed] = await Promise.all([this.opening, this.client.query('COMMIT')]);
     // After a failed statement Postgres answers COMMIT with ROLLBACK, and no error.
-    if (committed.command !== 'COMMIT') throw new Error('The transaction was rolled back: one of its statements failed');
+    if (committed.command !== 'COMMIT')
+      throw new Error('The transaction was rolled back: one of its statements failed');
   }
 
   private async rollback(): Promise<void> {
@@ -99,4 +100,3 @@ function beginText(tenant: string | undefined, { settings }: Connections): strin
   if (!tenantPattern.test(tenant)) throw new Error('The tenant identifier has characters that none may have');
   return `BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'${limit}`;
 }
-

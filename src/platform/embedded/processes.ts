@@ -120,7 +120,9 @@ export async function endProcesses(matches: (entry: ProcessEntry) => boolean, st
     await until(async () => (left = await found()).length === 0, graceMs);
   }
   if (left.length > 0) {
-    throw new Error(`Processes ${left.join(', ')} of an earlier run do not end. End them by hand: kill -9 ${left.join(' ')}`);
+    throw new Error(
+      `Processes ${left.join(', ')} of an earlier run do not end. End them by hand: kill -9 ${left.join(' ')}`,
+    );
   }
   return first;
 }

@@ -54,7 +54,7 @@ export async function claimWatchdog(home: string, record: WatchdogRecord): Promi
 /** A pid alone proves nothing, it may be another process's by now; the command line of a watchdog names its folder. */
 async function isWatchdog(pid: number, home: string): Promise<boolean> {
   const command = (await processEntry(pid))?.command ?? '';
-  return command.includes('watchdog') && command.endsWith(home);
+  return command.includes('watchdog') && command.replace(/"$/, '').endsWith(home);
 }
 
 async function generations(home: string): Promise<number[]> {

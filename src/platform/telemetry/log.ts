@@ -12,6 +12,7 @@ type Fields = Readonly<Record<string, unknown>>;
 @Injectable()
 export class Log implements LoggerService {
   private readonly logger: Logger;
+  private readonly accessLogger: Logger;
 
   constructor(config: Config, destination?: DestinationStream) {
     const context = new Context();
@@ -24,12 +25,19 @@ export class Log implements LoggerService {
         return current ? { correlationId: current.correlationId, requestId: current.requestId } : {};
       },
     };
-    this.logger = pino(options, destination ?? pino.destination({ dest: 1, sync: false, minLength: 4096 }));
+    const stream = destination ?? pino.destination({ dest: 1, sync: false, minLength: 4096 });
+    this.logger = pino(options, stream);
+    this.accessLogger = pino({ ...options, mixin: undefined, redact: undefined }, stream);
     if (!destination) setInterval(() => this.logger.flush(), 500).unref();
   }
 
   info(fields: Fields, message: string): void {
     this.logger.info(fields, message);
+  }
+
+  /** The access log's line; it brings its own ids, since the context may be gone by then. */
+  access(fields: Fields): void {
+    this.accessLogger.info(fields, 'request');
   }
 
   warn(fields: Fields | string, message?: string): void {

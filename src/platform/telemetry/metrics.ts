@@ -16,7 +16,12 @@ export class Metrics {
   }
 
   /** A gauge; with `read`, its value is asked for at each scrape. */
-  gauge<const Label extends string>(name: string, help: string, labels: readonly Label[] = [], read?: () => number): Gauge<Label> {
+  gauge<const Label extends string>(
+    name: string,
+    help: string,
+    labels: readonly Label[] = [],
+    read?: () => number,
+  ): Gauge<Label> {
     return new Gauge({
       name,
       help,

@@ -35,7 +35,7 @@ export function send(request: GateRequest, response: Response, problem: Problem)
     instance: request.originalUrl.split('?', 1)[0],
     error: title,
     code,
-    correlationId: request.gate.work.correlationId,
+    correlationId: response.getHeader('X-Correlation-Id'),
     ...members,
   });
   response.statusCode = status;

@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
-import { DatabaseBusy, DatabaseUnavailable, StatementCancelled } from '../../platform/database';
+import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from '../../platform/database';
 import { DomainError, type DomainErrorKind } from './domain-error';
 import { PolicyRefusal } from './policy-refusal';
 
@@ -39,10 +39,21 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof DatabaseUnavailable) return failure(503, 'database_unavailable', { 'Retry-After': '1' });
   if (error instanceof DatabaseBusy) return failure(503, 'overloaded', { 'Retry-After': '1' });
   if (error instanceof StatementCancelled) return failure(504, 'deadline_exceeded');
+  if (error instanceof ValueRefused) {
+    const detail = 'The request has a value that cannot be stored';
+    return { status: 400, code: 'value_invalid', title: 'Validation failed', detail, headers: {}, members: {} };
+  }
   const status = statusOfForeign(error);
   if (status !== undefined && status < 500) {
     const title = STATUS_CODES[status] ?? 'Error';
-    return { status, code: title.toLowerCase().replaceAll(/[^a-z]+/g, '_'), title, detail: title, headers: {}, members: {} };
+    return {
+      status,
+      code: title.toLowerCase().replaceAll(/[^a-z]+/g, '_'),
+      title,
+      detail: title,
+      headers: {},
+      members: {},
+    };
   }
   return failure(500, 'internal_error');
 }

@@ -11,4 +11,6 @@ export interface Answer {
 const Metadata = Reflector.createDecorator<Answer>();
 
 /** The status and the allow-list of a route's answer: a property that `view` does not list never leaves. */
-export const Responds = Object.assign((status: number, view?: Type) => Metadata({ status, view }), { KEY: Metadata.KEY });
+export const Responds = Object.assign((status: number, view?: Type) => Metadata({ status, view }), {
+  KEY: Metadata.KEY,
+});

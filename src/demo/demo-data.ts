@@ -1,0 +1,93 @@
+import { Client } from 'pg';
+import type { Config } from '../platform/config';
+
+interface Practice {
+  readonly id: string;
+  readonly name: string;
+  readonly timeZone: string;
+  readonly patients: readonly (readonly [id: string, first: string, last: string, born: string, insurance: string])[];
+}
+
+/** Days ahead that have slots; topped up at each start. */
+const daysAhead = 14;
+
+const practices: readonly Practice[] = [
+  {
+    id: 'practice_p001',
+    name: 'Harbor Eye Care',
+    timeZone: 'America/New_York',
+    patients: [
+      ['pat_demo0001', 'Ada', 'Lovelace', '1985-12-10', 'Acme Vision'],
+      ['pat_demo0002', 'Miles', 'O’Brien', '1978-09-01', 'Acme Vision'],
+      ['pat_demo0003', 'Chiara', 'Núñez', '1992-02-29', 'Blue Lens'],
+    ],
+  },
+  {
+    id: 'practice_p002',
+    name: 'Cedar Optometry',
+    timeZone: 'Europe/London',
+    patients: [
+      ['pat_demo0101', 'Grace', 'Hopper', '1980-12-09', 'Blue Lens'],
+      ['pat_demo0102', 'Alan', 'Turing', '1975-06-23', 'Acme Vision'],
+    ],
+  },
+];
+
+/** Puts two practices with staff, patients and the coming days' slots into a development database; repeatable. */
+export async function seedDemo(config: Config, say: (line: string) => void): Promise<void> {
+  const ownerUrl = config.get('DATABASE_ADMIN_URL');
+  if (ownerUrl === undefined) {
+    say('no demo data: DATABASE_ADMIN_URL is unset');
+    return;
+  }
+  const client = new Client({ connectionString: ownerUrl });
+  await client.connect();
+  try {
+    for (const practice of practices) await seedPractice(client, practice);
+  } finally {
+    await client.end();
+  }
+}
+
+async function seedPractice(client: Client, { id, name, timeZone, patients }: Practice): Promise<void> {
+  const provider = `staff_demo${id.slice(-3)}`;
+  await client.query('BEGIN');
+  await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [id]);
+  await client.query(`INSERT INTO practices (id, name, time_zone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, [
+    id,
+    name,
+    timeZone,
+  ]);
+  await client.query(
+    `INSERT INTO staff (practice_id, id, name, role) VALUES ($1, $2, 'Dr. Demo', 'provider') ON CONFLICT DO NOTHING`,
+    [id, provider],
+  );
+  for (const [index, [patientId, first, last, born, insurance]] of patients.entries()) {
+    await client.query(
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone, email, insurance_provider)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+      [
+        id,
+        patientId,
+        first,
+        last,
+        born,
+        `+1555010${id.slice(-2)}${index}0`,
+        `${first.toLowerCase()}@example.com`,
+        insurance,
+      ],
+    );
+  }
+  await client.query(
+    `INSERT INTO slots (practice_id, id, provider_id, date, time, starts_at)
+     SELECT $1, format('slot_demo%s%s', right($1, 3), to_char(local, 'YYYYMMDDHH24MI')), $2,
+            local::date, local::time, local AT TIME ZONE $3
+     FROM generate_series(1, $4::int) AS day,
+          generate_series(0, 15) AS half_hour,
+          LATERAL (SELECT date_trunc('day', now() AT TIME ZONE $3) + day * interval '1 day'
+                          + interval '9 hours' + half_hour * interval '30 minutes' AS local) AS at
+     ON CONFLICT DO NOTHING`,
+    [id, provider, timeZone, daysAhead],
+  );
+  await client.query('COMMIT');
+}

@@ -1,0 +1,19 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Config } from '../../platform/config';
+import { PatientsModule } from '../patients';
+import { BookingsController } from './bookings.controller';
+import { BookingsRepository } from './bookings.repository';
+import { BookingsService } from './bookings.service';
+import { SlotsController } from './slots.controller';
+
+@Module({})
+export class BookingsModule {
+  static register(_config: Config): DynamicModule {
+    return {
+      module: BookingsModule,
+      imports: [PatientsModule],
+      controllers: [BookingsController, SlotsController],
+      providers: [BookingsService, BookingsRepository],
+    };
+  }
+}

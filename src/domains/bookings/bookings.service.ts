@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common';
+import { Context } from '../../platform/context';
+import { Transactional } from '../../platform/database';
+import { newId } from '../../platform/identifiers';
+import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
+import { PatientsService } from '../patients';
+import {
+  AppointmentNotConfirmed,
+  AppointmentUnknown,
+  SlotForeign,
+  SlotPast,
+  SlotTaken,
+  SlotUnknown,
+} from './bookings.errors';
+import { BookingsRepository, type EventNames } from './bookings.repository';
+import type { BookAppointment, RescheduleAppointment } from './dto/book-appointment.dto';
+import type { ListAppointments, ListSlots } from './dto/slot.view';
+import type { Appointment } from './entities/appointment.entity';
+import type { Slot } from './entities/slot.entity';
+
+@Injectable()
+export class BookingsService {
+  constructor(
+    private readonly repository: BookingsRepository,
+    private readonly patients: PatientsService,
+    private readonly context: Context,
+  ) {}
+
+  @Transactional()
+  async slots(caller: Caller, { date, status, limit, cursor }: ListSlots): Promise<Page<Slot>> {
+    const after = (cursor === undefined ? ['00:00', ''] : keysOf(cursor, 2)) as [string, string];
+    const rows = await this.repository.slotsOfDay(practiceOf(caller), date, status, after, limit);
+    return pageFrom(rows, limit, ({ time, id }) => [time, id]);
+  }
+
+  /**
+   * Books a free slot for a patient of the caller's practice, and tells the outbox in the same transaction.
+   * @throws SlotTaken, SlotPast, SlotUnknown, SlotForeign, PatientUnknown, PatientForeign
+   */
+  @Transactional()
+  async book(caller: Caller, { patientId, slotId, type }: BookAppointment): Promise<Appointment> {
+    const practiceId = practiceOf(caller);
+    const appointmentId = newId('appt');
+    const claim = { appointmentId, patientId, slotId, type, bookedBy: caller.userId, ...this.eventNames() };
+    const claimed = await this.repository.claimSlot(practiceId, claim);
+    if (!claimed) throw await this.reason(caller, slotId, patientId);
+    return { appointmentId, status: 'confirmed', ...claimed, type, patientId, slotId };
+  }
+
+  /** @throws AppointmentUnknown */
+  @Transactional()
+  async get(caller: Caller, appointmentId: string): Promise<Appointment> {
+    const appointment = await this.repository.find(practiceOf(caller), appointmentId);
+    if (!appointment) throw new AppointmentUnknown(appointmentId);
+    return appointment;
+  }
+
+  @Transactional()
+  async list(caller: Caller, { patientId, limit, cursor }: ListAppointments): Promise<Page<Appointment>> {
+    const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
+    const rows = await this.repository.list(practiceOf(caller), patientId, afterId, limit);
+    return pageFrom(rows, limit, (last) => [last.appointmentId]);
+  }
+
+  /**
+   * Cancels a confirmed appointment and gives its slot back.
+   * @throws AppointmentUnknown, AppointmentNotConfirmed
+   */
+  @Transactional()
+  async cancel(caller: Caller, appointmentId: string): Promise<Appointment> {
+    const appointment = await this.confirmed(caller, appointmentId);
+    await this.repository.cancel(practiceOf(caller), appointment, this.eventNames());
+    return { ...appointment, status: 'cancelled' };
+  }
+
+  /**
+   * Moves a confirmed appointment to another free slot of the practice.
+   * @throws AppointmentUnknown, AppointmentNotConfirmed, SlotTaken, SlotPast, SlotUnknown, SlotForeign
+   */
+  @Transactional()
+  async reschedule(caller: Caller, appointmentId: string, { slotId }: RescheduleAppointment): Promise<Appointment> {
+    const appointment = await this.confirmed(caller, appointmentId);
+    if (appointment.slotId === slotId) return appointment;
+    const moved = await this.repository.move(practiceOf(caller), appointment, slotId, this.eventNames());
+    if (!moved) throw await this.reason(caller, slotId, appointment.patientId);
+    return { ...appointment, ...moved, slotId };
+  }
+
+  private async confirmed(caller: Caller, appointmentId: string): Promise<Appointment> {
+    const appointment = await this.repository.lock(practiceOf(caller), appointmentId);
+    if (!appointment) throw new AppointmentUnknown(appointmentId);
+    if (appointment.status !== 'confirmed') throw new AppointmentNotConfirmed(appointmentId, appointment.status);
+    return appointment;
+  }
+
+  /** Why a slot could not be claimed; asked only after the fact, so that a booking that succeeds pays nothing for it. */
+  private async reason(caller: Caller, slotId: string, patientId: string) {
+    const practiceId = practiceOf(caller);
+    const why = await this.repository.whyNotBooked(practiceId, slotId, patientId);
+    if (!why.patientIsOurs) return this.patients.unknownOrForeign(caller, patientId);
+    if (why.slotPractice === null) return new SlotUnknown(slotId);
+    if (why.slotPractice !== practiceId) return new SlotForeign();
+    if (why.slotStatus === 'available' && why.slotIsPast) return new SlotPast(slotId);
+    return new SlotTaken(slotId);
+  }
+
+  private eventNames(): EventNames {
+    const { current } = this.context;
+    if (!current) throw new Error('A booking needs the context of a request');
+    return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
+  }
+}
+
+function practiceOf(caller: Caller): string {
+  if (caller.practiceId === undefined) throw new Error('A tenant-bound route was called without a practice');
+  return caller.practiceId;
+}

@@ -1,0 +1,18 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import { type Caller, CurrentCaller, pageOf, Reserved, Responds, Roles, Tenant } from '../../policy';
+import { BookingsService } from './bookings.service';
+import { ListSlots, SlotView } from './dto/slot.view';
+
+@Controller('slots')
+@Tenant('practice')
+@Roles('scheduling_agent', 'provider', 'practice_admin')
+@Reserved('critical')
+export class SlotsController {
+  constructor(private readonly bookings: BookingsService) {}
+
+  @Get()
+  @Responds(200, pageOf(SlotView))
+  list(@CurrentCaller() caller: Caller, @Query() query: ListSlots) {
+    return this.bookings.slots(caller, query);
+  }
+}

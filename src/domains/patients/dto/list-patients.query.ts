@@ -1,0 +1,4 @@
+import { PageQuery } from '../../../policy';
+
+/** The query of `GET /patients`. */
+export class ListPatients extends PageQuery {}

@@ -1,0 +1,15 @@
+/** A patient as a domain sees one. Dates and times are text in the practice's own calendar. */
+export interface Patient {
+  readonly id: string;
+  readonly firstName: string;
+  readonly lastName: string;
+  /** `YYYY-MM-DD` */
+  readonly dateOfBirth: string;
+  readonly phone: string | null;
+  readonly email: string | null;
+  readonly insuranceProvider: string | null;
+  /** Start of the next confirmed appointment, RFC 3339. */
+  readonly nextAppointment: string | null;
+  /** Start of the last appointment that lies in the past, RFC 3339. */
+  readonly lastVisit: string | null;
+}

@@ -1,0 +1,2 @@
+export { PatientsModule } from './patients.module';
+export { PatientsService } from './patients.service';

@@ -1,0 +1,58 @@
+import { Injectable } from '@nestjs/common';
+import type { Counter } from 'prom-client';
+import { Transactional } from '../../platform/database';
+import { Log, Metrics } from '../../platform/telemetry';
+import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
+import type { ListPatients } from './dto/list-patients.query';
+import type { Patient } from './entities/patient.entity';
+import { PatientForeign, PatientUnknown } from './patients.errors';
+import { PatientsRepository } from './patients.repository';
+
+@Injectable()
+export class PatientsService {
+  private readonly crossPracticeAttempts: Counter;
+
+  constructor(
+    private readonly repository: PatientsRepository,
+    private readonly log: Log,
+    metrics: Metrics,
+  ) {
+    this.crossPracticeAttempts = metrics.counter(
+      'cross_practice_access_attempts_total',
+      'Requests for a patient of another practice; the threshold is zero',
+    );
+  }
+
+  /** @throws PatientUnknown, PatientForeign */
+  @Transactional()
+  async get(caller: Caller, patientId: string): Promise<Patient> {
+    const practiceId = practiceOf(caller);
+    const patient = await this.repository.find(practiceId, patientId);
+    if (!patient) throw await this.unknownOrForeign(caller, patientId);
+    return patient;
+  }
+
+  @Transactional()
+  async list(caller: Caller, { limit, cursor }: ListPatients): Promise<Page<Patient>> {
+    const after = (cursor === undefined ? ['', '', ''] : keysOf(cursor, 3)) as [string, string, string];
+    const rows = await this.repository.list(practiceOf(caller), after, limit);
+    return pageFrom(rows, limit, ({ lastName, firstName, id }) => [lastName, firstName, id]);
+  }
+
+  /** Says why a patient cannot be seen, and counts it where it is another practice's. Needs an open transaction. */
+  async unknownOrForeign(caller: Caller, patientId: string): Promise<PatientUnknown | PatientForeign> {
+    const owner = await this.repository.practiceOf(patientId);
+    if (owner === undefined || owner === caller.practiceId) return new PatientUnknown(patientId);
+    this.crossPracticeAttempts.inc();
+    this.log.warn(
+      { actor: caller.userId, practice: caller.practiceId, ownerPractice: owner, patientId },
+      'A patient of another practice was asked for',
+    );
+    return new PatientForeign();
+  }
+}
+
+function practiceOf(caller: Caller): string {
+  if (caller.practiceId === undefined) throw new Error('A tenant-bound route was called without a practice');
+  return caller.practiceId;
+}

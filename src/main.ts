@@ -1,0 +1,55 @@
+import 'reflect-metadata';
+import { existsSync } from 'node:fs';
+import { seedDemo } from './demo/demo-data';
+import { prepareGround } from './ground';
+import { Config, ConfigurationError } from './platform/config';
+import { startApplication } from './server';
+
+/** Progress of the start, for people; the structured log begins when the application does. */
+const say = (line: string) => process.stderr.write(`gatehouse: ${line}\n`);
+
+async function main(): Promise<void> {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  const config = Config.from(process.env);
+  const ground = await prepareGround(config, say);
+  try {
+    if (config.get('NODE_ENV') === 'development') await seedDemo(ground.config, say);
+    const application = await startApplication(ground.config);
+    if (application.url) {
+      say(`API        ${application.url}`);
+      say(`docs       ${application.url}/docs`);
+      say(`dashboard  ${application.url}/dashboard`);
+    }
+    say(`ready as ${config.get('GATEHOUSE_ROLE')} in ${Math.round(process.uptime() * 1000)} ms`);
+
+    let stopping = false;
+    const stop = (signal: string) => {
+      if (stopping) return;
+      stopping = true;
+      say(`${signal}: finishing what was accepted`);
+      application
+        .stop()
+        .then(() => ground.stop())
+        .then(
+          () => process.exit(0),
+          (error: unknown) => fail(error),
+        );
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  } catch (error) {
+    await ground.stop();
+    throw error;
+  }
+}
+
+function fail(error: unknown): never {
+  say(
+    error instanceof ConfigurationError
+      ? error.message
+      : `cannot go on: ${error instanceof Error ? error.stack : String(error)}`,
+  );
+  process.exit(1);
+}
+
+main().catch(fail);

@@ -1,0 +1,2 @@
+export { bootstrap, type Logins } from './bootstrap';
+export { migrate } from './migrate';

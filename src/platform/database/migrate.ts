@@ -1,0 +1,32 @@
+import { resolve } from 'node:path';
+import { DataSource } from 'typeorm';
+
+/** Where the build puts the migrations, beside the code that runs them. */
+const migrationFiles = resolve(__dirname, '../../migrations/*.js');
+/** Two processes that start at once take turns. */
+const migrationLock = 7_204_815_331;
+
+/**
+ * Brings the schema up to date as its owner; a second process waits for the first.
+ * @returns the names of the migrations that ran
+ */
+export async function migrate(ownerUrl: string): Promise<string[]> {
+  const source = new DataSource({
+    type: 'postgres',
+    url: ownerUrl,
+    migrations: [migrationFiles],
+    migrationsTableName: 'migrations',
+    migrationsTransactionMode: 'each',
+    applicationName: 'gatehouse-migrate',
+  });
+  await source.initialize();
+  const lock = source.createQueryRunner();
+  try {
+    await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+    const done = await source.runMigrations();
+    return done.map(({ name }) => name);
+  } finally {
+    await lock.release();
+    await source.destroy();
+  }
+}

@@ -1,0 +1,2 @@
+export { FastExpressAdapter } from './fast-express.adapter';
+export { Rendered } from './rendered';

@@ -1,0 +1,1 @@
+export { fieldsOf, nestedOf, type Schema, schemaOf } from './schema-of';

@@ -1,0 +1,10 @@
+export { Public, Roles, Scopes } from './auth/access.decorators';
+export { type Caller, CurrentCaller, type Role } from './auth/caller';
+export { TakesBody } from './body/body.decorator';
+export { Reserved } from './concurrency/concurrency.decorator';
+export { DomainError, type DomainErrorKind } from './errors/domain-error';
+export { Idempotent } from './idempotency/idempotency.decorator';
+export { keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page';
+export { Responds } from './responses/responds.decorator';
+export { CrossTenant, Tenant } from './tenancy/tenancy.decorator';
+export { RateTier, Unmetered, Weight } from './throttling/throttling.decorators';
