@@ -20,6 +20,9 @@ import { pinned, root, scratch } from './places.mjs';
  * @property {() => Promise<void>} stop
  */
 
+/** As Gatehouse names its database on embedded servers (src/ground.ts). */
+const DATABASE = 'gatehouse';
+
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -52,17 +55,18 @@ export async function freePort() {
  * @param {string} [options.readyPath]
  * @param {Record<string, string>} [options.readyHeaders]
  * @param {number} [options.readyWithinSeconds]
+ * @param {boolean} [options.everyCore] Pin it nowhere.
  * @param {boolean} [options.ownGroup] Stop its children, too (a server started through `npm run`).
  * @returns {Promise<Server>}
  */
-export async function startServer({ name, args, command = process.execPath, env = {}, cwd = root, place = 'server', readyPath = '/', readyHeaders = {}, readyWithinSeconds = 60, ownGroup = false }) {
+export async function startServer({ name, args, command = process.execPath, env = {}, cwd = root, place = 'server', readyPath = '/', readyHeaders = {}, readyWithinSeconds = 60, ownGroup = false, everyCore = false }) {
   const host = '127.0.0.1';
   const port = await freePort();
   mkdirSync(join(scratch, 'logs'), { recursive: true });
   const logFile = join(scratch, 'logs', `${name}.log`);
   const log = openSync(logFile, 'w');
   const started = performance.now();
-  const child = spawn(...pinned(place, command, args), {
+  const child = spawn(...(everyCore ? /** @type {[string, string[]]} */ ([command, args]) : pinned(place, command, args)), {
     cwd,
     env: { ...process.env, ...env, PORT: String(port), HOST: host },
     // The access log is written, as part of the work, to where it costs no disk.
@@ -150,26 +154,26 @@ export async function runScript(script, input, { place = 'load', nice = 0 } = {}
 /**
  * @typedef {object} Ground
  * @property {string} redisUrl
- * @property {string} postgresUrl As the superuser; `''` when only Redis was asked for.
+ * @property {string} postgresUrl Of Gatehouse's database, as the superuser; `''` when only Redis was asked for.
  * @property {string} dataDir
  * @property {() => Promise<void>} stop
  */
 
 /**
  * Redis and Postgres for one bench: the embedded ones, in a process and on cores of their own, which a Gatehouse with the same `DATA_DIR` then shares;
- * or those of `REDIS_URL` and `DATABASE_ADMIN_URL` where they are set.
+ * or those of `REDIS_URL` and `BENCH_DATABASE_URL` (a superuser; `DATABASE_URL` and its like tell Gatehouse itself) where they are set.
  * @param {{ redis?: boolean, postgres?: boolean }} wanted
  * @returns {Promise<Ground>}
  */
 export async function startGround({ redis = true, postgres = false } = {}) {
   const dataDir = join(scratch, 'data');
-  const given = { redisUrl: process.env.REDIS_URL ?? '', postgresUrl: process.env.DATABASE_ADMIN_URL ?? '' };
+  const given = { redisUrl: process.env.REDIS_URL ?? '', postgresUrl: process.env.BENCH_DATABASE_URL ?? '' };
   if ((!redis || given.redisUrl) && (!postgres || given.postgresUrl)) return { ...given, dataDir, stop: async () => {} };
 
   const module = join(root, 'dist', 'platform', 'embedded', 'index.js');
-  if (!existsSync(module)) throw new Error('no dist/platform/embedded: run `npm run build` in the root first, or set REDIS_URL and DATABASE_ADMIN_URL');
+  if (!existsSync(module)) throw new Error('no dist/platform/embedded: run `npm run build` in the root first, or set REDIS_URL and BENCH_DATABASE_URL');
   mkdirSync(dataDir, { recursive: true });
-  const child = spawn(...pinned('ground', process.execPath, [fileURLToPath(new URL('ground.mjs', import.meta.url)), pathToFileURL(module).href, dataDir]), {
+  const child = spawn(...pinned('ground', process.execPath, [fileURLToPath(new URL('ground.mjs', import.meta.url)), pathToFileURL(module).href, dataDir, DATABASE]), {
     cwd: root,
     stdio: ['pipe', 'pipe', 'inherit'],
   });

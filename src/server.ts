@@ -2,6 +2,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppModule } from './app.module';
+import { useDemoExamples } from './demo/examples';
 import type { Clock, Config } from './platform/config';
 import { FastExpressAdapter } from './platform/http';
 import { Log } from './platform/telemetry';
@@ -30,7 +31,7 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
   app.useLogger(log);
   app.flushLogs();
   mountGate(app);
-  await mountDocs(app, config);
+  mountDocs(app, config, config.get('NODE_ENV') === 'development' ? useDemoExamples : () => undefined);
   await app.listen(config.get('PORT'), config.get('HOST'));
   const server = app.getHttpServer();
   server.on('clientError', limits.onClientError);

@@ -254,7 +254,9 @@ describe('the embedded servers', () => {
     const dataDir = join(root, 'no-redis');
     mkdirSync(dataDir);
     const message = await start({ dataDir, postgres: false }, { env: { PATH: '/nonexistent' } }).failure();
-    expect(message).toMatch(/redis-server was not found; valkey-server was not found; apt-get: .*ENOENT/);
+    expect(message).toMatch(
+      /redis-server was not found on the PATH; valkey-server was not found on the PATH; apt-get: .*ENOENT/,
+    );
     expect(message).toContain('apt-get install redis-server');
     expect(message).toContain('REDIS_SERVER_BIN');
   });

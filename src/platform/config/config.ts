@@ -30,7 +30,7 @@ export class Config {
         complaints.push(`${name} ${(error as Error).message}`);
       }
     }
-    complaints.push(...combinations(settings as Partial<Settings>));
+    complaints.push(...combinations(settings));
     if (complaints.length > 0) throw new ConfigurationError(complaints);
     return new Config(Object.freeze(settings) as unknown as Settings);
   }
@@ -53,7 +53,7 @@ export class Config {
 
   /** The same settings with some replaced; used once the embedded servers know their addresses. */
   with(changes: Partial<Settings>): Config {
-    return new Config(Object.freeze({ ...this.settings, ...changes }) as Settings);
+    return new Config(Object.freeze({ ...this.settings, ...changes }));
   }
 }
 

@@ -36,7 +36,7 @@ export class Context {
 
   /** The current context; `undefined` outside of requests and jobs. */
   get current(): WorkContext | undefined {
-    return this.cls.get()?.[work];
+    return (this.cls.get() as Store | undefined)?.[work];
   }
 
   /** Runs `callback` and all that it awaits inside `context`. */

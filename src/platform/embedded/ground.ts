@@ -1,5 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, chown, copyFile, lstat, mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  lchown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommandFailed, errorCode, run, serverIdentity, sizeOf, type Identity } from './processes';
@@ -33,7 +46,7 @@ export async function prepareGround(home: string, log: (line: string) => void): 
 }
 
 /** Whether the servers' user can enter this folder. */
-export async function canReach(folder: string, identity: Identity | undefined): Promise<boolean> {
+async function canReach(folder: string, identity: Identity | undefined): Promise<boolean> {
   if (!identity) return true;
   try {
     await run('/bin/sh', ['-c', 'cd "$0"', folder], { identity, cwd: '/' });
@@ -48,6 +61,13 @@ export async function canReach(folder: string, identity: Identity | undefined): 
 export async function serverFolder(folder: string, ground: Ground): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (ground.identity) await chown(folder, ground.identity.uid, ground.identity.gid);
+}
+
+/** Makes the servers' user the owner of a folder and all in it. */
+export async function giveToServer(folder: string, { identity }: Ground): Promise<void> {
+  if (!identity) return;
+  const names = await readdir(folder, { recursive: true });
+  for (const name of ['.', ...names]) await lchown(join(folder, name), identity.uid, identity.gid);
 }
 
 /** Writes a file that only the servers' user can read; whole or not at all. */

@@ -1,8 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmod, cp, lstat, open, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { canReach, keptPassword, logFileOf, readIfThere, serverFile, serverFolder, type Ground } from './ground';
-import { endProcesses, errorCode, messageOf, run, type EndingStep, type ProcessEntry } from './processes';
+import { giveToServer, keptPassword, logFileOf, readIfThere, serverFile, serverFolder, type Ground } from './ground';
+import {
+  CommandFailed,
+  endProcesses,
+  errorCode,
+  messageOf,
+  run,
+  serverEnvironment,
+  type EndingStep,
+  type ProcessEntry,
+} from './processes';
 import type { ManagedServer } from './supervisor';
 
 export const superuser = 'postgres';
@@ -166,8 +175,10 @@ export class EmbeddedPostgres implements ManagedServer {
         this.log(`Copying the Postgres binaries to ${folder}: in ${installed} they cannot be used`);
         await rm(`${folder}.new`, { recursive: true, force: true });
         await cp(installed, `${folder}.new`, { recursive: true, verbatimSymlinks: true });
-        await chmod(`${folder}.new`, 0o755);
-        await completeLinks(`${folder}.new`);
+        // The copy has the modes of the original, whose folders may be read-only, and root's alone.
+        for (const part of ['.', 'bin', 'lib']) await chmod(join(`${folder}.new`, part), 0o755);
+        await giveToServer(`${folder}.new`, this.ground);
+        if (!(await completeLinks(`${folder}.new`))) throw new Error(`The links in ${folder}.new could not be made`);
         await rm(folder, { recursive: true, force: true });
         await rename(`${folder}.new`, folder);
       }
@@ -183,20 +194,20 @@ export class EmbeddedPostgres implements ManagedServer {
 
   private async isUsable(folder: string): Promise<boolean> {
     if (!(await isThere(join(folder, 'bin')))) return false;
-    if (!(await canReach(join(folder, 'bin'), this.ground.identity))) return false;
-    if ((await readIfThere(join(folder, 'pg-symlinks.json'))) === undefined && folder !== installedNative())
-      return false;
-    return completeLinks(folder);
+    if (!(await completeLinks(folder))) return false;
+    try {
+      await run(binaries(folder).postgres, ['--version'], this.runOptions());
+      return true;
+    } catch (error) {
+      if (error instanceof CommandFailed) return false;
+      throw error;
+    }
   }
 
   private runOptions() {
     return { identity: this.ground.identity, cwd: this.folder, env: serverEnvironment };
   }
 }
-
-/** What a server sees of the environment: nothing of the app's secrets. Windows programs need theirs. */
-export const serverEnvironment =
-  process.platform === 'win32' ? undefined : { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
 function installedNative(): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;

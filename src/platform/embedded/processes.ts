@@ -24,6 +24,10 @@ export interface EndingStep {
 const pollMs = 10;
 const commandDeadlineMs = 120_000;
 
+/** What a server sees of the environment: nothing of the app's secrets. Windows programs need theirs. */
+export const serverEnvironment =
+  process.platform === 'win32' ? undefined : { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
 /** A command that could not be run or that ended with an error; the message carries what it printed. */
 export class CommandFailed extends Error {
   constructor(

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CommandFailed, run } from './processes';
 import type { RedisBinary } from './redis';
 
@@ -36,7 +36,8 @@ export async function fetchRedis(
   for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
     await run('dpkg', ['-x', join(work, file), unpacked]);
   }
-  await chmod(unpacked, 0o755);
+  // For a root whose umask shuts others out.
+  for (const folder of [dirname(cache), cache, unpacked]) await chmod(folder, 0o755);
   await writeFile(join(unpacked, 'packages.txt'), `${packages.join('\n')}\n`);
   await rm(root, { recursive: true, force: true });
   await rename(unpacked, root);

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { keptPassword, logFileOf, serverFile, serverFolder, type Ground } from './ground';
-import { CommandFailed, endProcesses, messageOf, run, type EndingStep } from './processes';
+import { CommandFailed, endProcesses, messageOf, run, serverEnvironment, type EndingStep } from './processes';
 import { fetchRedis } from './redis-packages';
 import type { ManagedServer } from './supervisor';
 
@@ -128,9 +128,11 @@ export class EmbeddedRedis implements ManagedServer {
       // Somebody wants this one and no other.
       throw new Error(`REDIS_SERVER_BIN: ${complaints.join('; ')}`);
     }
-    for (const command of ['redis-server', 'valkey-server']) {
-      const onPath = { command, description: 'found on the PATH' };
-      if (await usable(onPath)) return onPath;
+    for (const name of ['redis-server', 'valkey-server']) {
+      const command = await onPath(name);
+      const candidate = { command: command ?? name, description: 'found on the PATH' };
+      if (command === undefined) complaints.push(`${name} was not found on the PATH`);
+      else if (await usable(candidate)) return candidate;
     }
     if (process.platform === 'linux') {
       const cache = join(this.ground.dir, 'cache', 'redis');
@@ -154,12 +156,7 @@ export class EmbeddedRedis implements ManagedServer {
   private async complaintAbout(candidate: RedisBinary): Promise<string | undefined> {
     try {
       const options = { identity: this.ground.identity, cwd: this.folder, env: environmentOf(candidate) };
-      // Looked for on the PATH of this process, run with the environment that the server will have.
-      const printed = await run(
-        candidate.command,
-        ['--version'],
-        candidate.libraryPath ? options : { ...options, env: undefined },
-      );
+      const printed = await run(candidate.command, ['--version'], options);
       const major = Number(/v=(\d+)/.exec(printed)?.[1] ?? 0);
       if (major >= oldestVersion) return undefined;
       return `${candidate.command} is too old (${printed.trim()})`;
@@ -170,9 +167,19 @@ export class EmbeddedRedis implements ManagedServer {
   }
 }
 
-function environmentOf(binary: RedisBinary): Record<string, string> | undefined {
-  // One found on the PATH is looked up there again, so it keeps the environment of this process.
-  return binary.libraryPath ? { LD_LIBRARY_PATH: binary.libraryPath, LC_ALL: 'C', TZ: 'UTC' } : undefined;
+/** The absolute path of a program, so that it can be run with another environment than this process's. */
+async function onPath(name: string): Promise<string | undefined> {
+  if (process.platform === 'win32') return undefined;
+  try {
+    return (await run('/bin/sh', ['-c', 'command -v "$0"', name])).trim();
+  } catch (error) {
+    if (error instanceof CommandFailed) return undefined;
+    throw error;
+  }
+}
+
+function environmentOf({ libraryPath }: RedisBinary): Record<string, string> | undefined {
+  return libraryPath ? { ...serverEnvironment, LD_LIBRARY_PATH: libraryPath } : serverEnvironment;
 }
 
 function installHint(): string {

@@ -27,14 +27,14 @@ export class FastExpressAdapter extends ExpressAdapter {
     app.response = GateOutgoing.prototype as unknown as Express['response'];
     const classes = { IncomingMessage: GateIncoming, ServerResponse: GateOutgoing } as unknown as ServerOptions;
     this.httpServer = createServer({ ...this.serverOptions, ...classes }, app);
-    if (options?.forceCloseConnections) throw new Error('forceCloseConnections would fail requests that were accepted');
+    if (options.forceCloseConnections) throw new Error('forceCloseConnections would fail requests that were accepted');
   }
 
   /** Sends what the response policy rendered as it is; everything else goes Express's way. */
   override reply(response: Response, body: unknown, statusCode?: number): unknown {
     if (!(body instanceof Rendered)) return super.reply(response, body, statusCode) as unknown;
     response.statusCode = body.status;
-    for (const name in body.headers) response.setHeader(name, body.headers[name] as string);
+    for (const [name, value] of Object.entries(body.headers)) response.setHeader(name, value);
     if (body.text === undefined) return response.end();
     response.setHeader('Content-Type', 'application/json; charset=utf-8');
     response.setHeader('Content-Length', Buffer.byteLength(body.text));

@@ -77,7 +77,7 @@ function schemaOfField(metadata: PropertyMetadata): Schema {
   if (isArray) {
     const items = nested
       ? schemaOf(nested)
-      : ((metadata['items'] as Schema | undefined) ?? { type: nameOf(metadata.type) });
+      : ((metadata.items as Schema | undefined) ?? { type: nameOf(metadata.type) });
     return { type: 'array', items, ...constraints };
   }
   if (nested) return metadata.nullable === true ? { anyOf: [schemaOf(nested), { type: 'null' }] } : schemaOf(nested);

@@ -55,5 +55,5 @@ function addressOf(request: GateRequest, trustedHops: number): string {
   const forwarded = request.headers['x-forwarded-for'];
   if (typeof forwarded !== 'string') return direct;
   const hops = forwarded.split(',');
-  return hops[Math.max(0, hops.length - trustedHops)]?.trim() || direct;
+  return hops[Math.max(0, hops.length - trustedHops)]?.trim() ?? direct;
 }

@@ -1,3 +1,28 @@
 import type { INestApplication } from '@nestjs/common';
+import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Config } from '../../platform/config';
-export async function mountDocs(_app: INestApplication, _config: Config): Promise<void> {}
+import { documentOf } from './document';
+
+/** Serves Swagger UI at `/docs` and the document at `/docs-json`; the document is made when first asked for. */
+export function mountDocs(app: INestApplication, config: Config, adjust: (document: OpenAPIObject) => void): void {
+  SwaggerModule.setup(
+    'docs',
+    app,
+    () => {
+      const document = documentOf(app, config);
+      adjust(document);
+      return document;
+    },
+    {
+      jsonDocumentUrl: 'docs-json',
+      yamlDocumentUrl: 'docs-yaml',
+      customSiteTitle: 'Gatehouse',
+      swaggerOptions: {
+        persistAuthorization: true,
+        displayRequestDuration: true,
+        tryItOutEnabled: true,
+        initOAuth: { clientId: 'scheduling_agent', clientSecret: 'development' },
+      },
+    },
+  );
+}

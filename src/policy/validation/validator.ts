@@ -7,9 +7,9 @@ import { type InputError, PolicyRefusal } from '../errors/policy-refusal';
 type Source = 'body' | 'query' | 'path';
 type Check = (input: unknown) => void;
 
-const strict = addFormats.default(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true }));
+const strict = addFormats(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true }));
 /** Queries and paths are text on the wire; a DTO's numbers and booleans are converted in place. */
-const coercing = addFormats.default(
+const coercing = addFormats(
   new Ajv({ allErrors: true, strictTypes: false, useDefaults: true, coerceTypes: true }),
 );
 
@@ -40,15 +40,15 @@ export function invalid(errors: InputError[]): PolicyRefusal {
 function describe({ instancePath, keyword, params, message }: ErrorObject): InputError {
   const field =
     keyword === 'additionalProperties'
-      ? (params['additionalProperty'] as string)
+      ? (params.additionalProperty as string)
       : keyword === 'required'
-        ? (params['missingProperty'] as string)
+        ? (params.missingProperty as string)
         : undefined;
   const path = field === undefined ? instancePath : `${instancePath}/${escapePointer(field)}`;
   if (keyword === 'additionalProperties') return { path, message: 'is not known here' };
   if (keyword === 'required') return { path, message: 'is required' };
   if (keyword === 'enum')
-    return { path, message: `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}` };
+    return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` };
   return { path: path === '' ? '/' : path, message: message ?? 'is invalid' };
 }
 

@@ -1,0 +1,27 @@
+import type { OpenAPIObject } from '@nestjs/swagger';
+
+const millisADay = 86_400_000;
+
+/** Puts identifiers of the demo data into the examples, so that "Try it out" works as it stands. */
+export function useDemoExamples(document: OpenAPIObject): void {
+  const day = new Date(Date.now() + 2 * millisADay).toISOString().slice(0, 10);
+  const slot = (time: string) => `slot_demo001${day.replaceAll('-', '')}${time}`;
+  setExample(document, 'BookAppointment', 'patientId', 'pat_demo0001');
+  setExample(document, 'BookAppointment', 'slotId', slot('0900'));
+  setExample(document, 'RescheduleAppointment', 'slotId', slot('0930'));
+  for (const item of Object.values(document.paths)) {
+    for (const operation of [item.get, item.post]) {
+      for (const parameter of operation?.parameters ?? []) {
+        if (!('name' in parameter)) continue;
+        if (parameter.name === 'date') parameter.example = day;
+      }
+    }
+  }
+}
+
+function setExample(document: OpenAPIObject, schema: string, property: string, example: string): void {
+  const found = document.components?.schemas?.[schema];
+  const target = found && 'properties' in found ? found.properties?.[property] : undefined;
+  if (!target) throw new Error(`The document has no ${schema}.${property} to give an example for`);
+  Object.assign(target, { example });
+}

@@ -1,0 +1,85 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, Config } from '../../../platform/config';
+import { newId } from '../../../platform/identifiers';
+import { Log } from '../../../platform/telemetry';
+import { invalid } from '../../validation/validator';
+import type { Caller } from '../caller';
+import { leewaySeconds } from '../claims';
+import { RevocationFeed } from './revocation-feed';
+import { type RevocationKind, RevocationList } from './revocation-list';
+import type { RevocationPage, RevocationRequest, RevocationsQuery, RevocationView } from './revocations.dto';
+import { type RecordedRevocation, RevocationsStore } from './revocations.store';
+
+const kinds: readonly RevocationKind[] = ['jti', 'sub', 'clientId'];
+const defaultPageSize = 20;
+const idPattern = /^rev_[0-9a-z]{26}$/;
+
+/** Ends tokens before their time. */
+@Injectable()
+export class RevocationsService {
+  /** No token issued until now is valid for longer: its lifetime, and the leeway at both its ends. */
+  private readonly rememberedMs: number;
+
+  constructor(
+    private readonly store: RevocationsStore,
+    private readonly list: RevocationList,
+    private readonly feed: RevocationFeed,
+    private readonly clock: Clock,
+    private readonly log: Log,
+    config: Config,
+  ) {
+    this.rememberedMs = (config.get('AUTH_MAX_TOKEN_LIFETIME_SECONDS') + 2 * leewaySeconds) * 1000;
+  }
+
+  /**
+   * Revokes one token, or all that a user or an app was issued until this second. When it returns, this node refuses
+   * them; every other node does within a second.
+   * @throws PolicyRefusal 400 unless exactly one is named
+   */
+  async revoke(operator: Caller, request: RevocationRequest): Promise<RevocationView> {
+    const { kind, value } = soleName(request);
+    const now = this.clock.now();
+    const revocation: RecordedRevocation = {
+      id: newId('rev'),
+      kind,
+      value,
+      revokedAt: new Date(now),
+      expiresAt: new Date(now + this.rememberedMs),
+      revokedBy: operator.userId,
+    };
+    await this.store.insert(revocation);
+    this.list.add(revocation);
+    await this.feed.announce();
+    this.log.info({ revocation: revocation.id, kind, value, actor: operator.userId }, 'Tokens were revoked');
+    return viewOf(revocation);
+  }
+
+  /** The revocations in force, newest first. @throws PolicyRefusal 400 for a cursor that none of our pages gave */
+  async page({ limit = defaultPageSize, cursor }: RevocationsQuery): Promise<RevocationPage> {
+    const before = cursor === undefined ? undefined : idOf(cursor);
+    const found = await this.store.list(new Date(this.clock.now()), before, limit + 1);
+    const data = found.slice(0, limit).map(viewOf);
+    const last = found.length > limit ? data.at(-1) : undefined;
+    return { data, nextCursor: last ? Buffer.from(last.id).toString('base64url') : null };
+  }
+}
+
+function soleName(request: RevocationRequest): { kind: RevocationKind; value: string } {
+  const given = kinds.filter((kind) => request[kind] !== undefined);
+  const [kind] = given;
+  const value = kind && request[kind];
+  if (kind === undefined || value === undefined || given.length > 1) {
+    throw invalid([{ path: '/', message: 'must have exactly one of jti, sub and clientId' }]);
+  }
+  return { kind, value };
+}
+
+function idOf(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('latin1');
+  if (!idPattern.test(id)) throw invalid([{ path: '/cursor', message: 'is not a cursor of this list' }]);
+  return id;
+}
+
+function viewOf({ id, kind, value, revokedAt, expiresAt, revokedBy }: RecordedRevocation): RevocationView {
+  return { id, [kind]: value, revokedAt: revokedAt.toISOString(), expiresAt: expiresAt.toISOString(), revokedBy };
+}

@@ -1,0 +1,118 @@
+import { ApiProperty, getSchemaPath } from '@nestjs/swagger';
+import { STATUS_CODES } from 'node:http';
+import type { RoutePolicies } from '../routes';
+
+/** One wrong place in the input. */
+class ProblemError {
+  @ApiProperty({ type: String, description: 'Where, as a JSON Pointer', example: '/slotId' })
+  readonly path!: string;
+
+  @ApiProperty({ type: String, example: 'is required' })
+  readonly message!: string;
+}
+
+/** What every refusal says (RFC 9457). */
+export class Problem {
+  @ApiProperty({ type: String, format: 'uri', example: 'urn:gatehouse:problem:validation_failed' })
+  readonly type!: string;
+
+  @ApiProperty({ type: String, example: 'Validation failed' })
+  readonly title!: string;
+
+  @ApiProperty({ type: 'integer', example: 400 })
+  readonly status!: number;
+
+  @ApiProperty({ type: String, example: 'The request has invalid fields' })
+  readonly detail!: string;
+
+  @ApiProperty({ type: String, example: '/appointments' })
+  readonly instance!: string;
+
+  @ApiProperty({ type: String, description: 'The short text', example: 'Validation failed' })
+  readonly error!: string;
+
+  @ApiProperty({ type: String, description: 'Stable and machine-readable', example: 'validation_failed' })
+  readonly code!: string;
+
+  @ApiProperty({ type: String, description: 'Also in the header X-Correlation-Id', example: 'c0ffee-1' })
+  readonly correlationId!: string;
+
+  @ApiProperty({ type: () => ProblemError, isArray: true, required: false })
+  readonly errors?: ProblemError[];
+
+  @ApiProperty({ type: 'integer', required: false, description: 'Seconds to wait, where waiting helps' })
+  readonly retryAfter?: number;
+}
+
+type Answers = Record<string, unknown>;
+
+const text = (description: string, example: string) => ({ description, schema: { type: 'string', example } });
+const integer = (description: string, example: number) => ({ description, schema: { type: 'integer', example } });
+
+const correlation = {
+  'X-Correlation-Id': text('The caller’s, or a new one', 'c0ffee-1'),
+  'X-Request-Id': text('This request alone', '0d5c0b52-7a1e-4c0b-9c4d-3f0a6f1f1f11'),
+};
+
+const rate = {
+  'X-Rate-Limit-Limit': integer('Requests that the tightest limit allows', 10),
+  'X-Rate-Limit-Remaining': integer('Requests left', 9),
+  'X-Rate-Limit-Reset': integer('When it is whole again, in epoch seconds', 1_795_480_000),
+  'RateLimit-Policy': text('The limits (structured field)', '"plan";q=10;w=1'),
+  RateLimit: text('Where they stand (structured field)', '"plan";r=9;t=1'),
+};
+
+const isLimited = (route: RoutePolicies) => route.public === undefined && route.unmetered === undefined;
+
+function headers(route: RoutePolicies): Answers {
+  return isLimited(route) ? { ...correlation, ...rate } : correlation;
+}
+
+/** What a route answers when it succeeds. */
+export function successAnswer(route: RoutePolicies): Answers {
+  const status = route.answer?.status ?? 200;
+  const view = route.answer?.view;
+  const replayed = { 'Idempotent-Replayed': text('`true` where this is the answer to an earlier request', 'true') };
+  return {
+    [status]: {
+      description: STATUS_CODES[status] ?? 'Success',
+      headers: { ...headers(route), ...(route.idempotent && replayed) },
+      ...(view && { content: { 'application/json': { schema: { $ref: getSchemaPath(view) } } } }),
+      ...(!route.answer && { content: { 'text/plain': { schema: { type: 'string' } } } }),
+    },
+  };
+}
+
+/** Which refusals the policies of a route can say. */
+export function errorAnswers(route: RoutePolicies): Answers {
+  const takesBody = route.inputs.body !== undefined;
+  const hasPathParameter = route.path.includes(':');
+  const possible: [status: number, when: boolean, why: string][] = [
+    [400, true, 'The request is malformed, or a field is invalid'],
+    [401, route.public === undefined, 'No token, or one that is expired, revoked or not ours'],
+    [403, true, 'The role, the scope or the tenant does not allow it, or the firewall refuses it'],
+    [404, hasPathParameter || takesBody, 'Nothing of that id'],
+    [409, route.idempotent, 'The state of things does not allow it'],
+    [413, takesBody, 'The body is too large'],
+    [415, takesBody, 'The body is not JSON'],
+    [422, route.idempotent, 'The idempotency key was used with another request'],
+    [429, true, 'A rate limit is reached'],
+    [500, true, 'An unexpected error occurred'],
+    [503, true, 'The share of this class of requests is taken, or the database is away'],
+    [504, true, 'The deadline of 29 s passed'],
+  ];
+  const answers: Answers = {};
+  for (const [status, when, why] of possible) {
+    if (!when) continue;
+    answers[status] = {
+      description: why,
+      headers: {
+        ...(status === 401 || status === 404 ? correlation : headers(route)),
+        ...(status === 401 && { 'WWW-Authenticate': text('RFC 6750', 'Bearer error="invalid_token"') }),
+        ...((status === 429 || status === 503) && { 'Retry-After': integer('Seconds to wait', 1) }),
+      },
+      content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
+    };
+  }
+  return answers;
+}

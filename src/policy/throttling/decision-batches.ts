@@ -1,0 +1,154 @@
+import type { Clock } from '../../platform/config';
+import { Redis } from '../../platform/redis';
+import { decideScript } from './limit-scripts';
+import type { LimitKey } from './limit-keys';
+import type { LimitReport, Rule } from './limits';
+import type { Decision } from './limit-store';
+import type { LocalLimits } from './local-limits';
+import type { RedisWatch } from './redis-watch';
+import { callScript } from './script-caller';
+
+/** Keeps Redis from being held for long by one call: about 0.3 ms. */
+const mostInBatch = 64;
+
+interface Pending {
+  readonly rule: Rule;
+  readonly keys: readonly LimitKey[];
+  readonly weight: number;
+  readonly resolve: (decision: Decision) => void;
+}
+
+/**
+ * Collects the decisions of one turn of the event loop into one call. Each is still decided alone and atomically, one
+ * after the other; on a Redis Cluster only those of one slot share a call.
+ */
+export class DecisionBatches {
+  private pending: Pending[] = [];
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly deadlineMs: number,
+    private readonly watch: RedisWatch,
+    private readonly local: LocalLimits,
+    private readonly clock: Clock,
+    private readonly redisMicros: () => number,
+  ) {}
+
+  decide(rule: Rule, keys: readonly LimitKey[], weight: number): Promise<Decision> {
+    return new Promise((resolve) => {
+      if (this.pending.length === 0) setImmediate(this.flush);
+      this.pending.push({ rule, keys, weight, resolve });
+    });
+  }
+
+  private readonly flush = (): void => {
+    const all = this.pending;
+    this.pending = [];
+    if (this.watch.isCluster) {
+      for (const group of byTag(all).values()) this.sendInParts(group);
+    } else {
+      this.sendInParts(all);
+    }
+  };
+
+  private sendInParts(all: Pending[]): void {
+    if (all.length <= mostInBatch) void this.send(all);
+    else for (let at = 0; at < all.length; at += mostInBatch) void this.send(all.slice(at, at + mostInBatch));
+  }
+
+  private async send(batch: readonly Pending[]): Promise<void> {
+    const { keys, wire } = encoded(batch);
+    let answer: number[];
+    try {
+      const values = [wire, this.redisMicros()];
+      answer = (await callScript(this.redis, decideScript, keys, values, this.deadlineMs)) as number[];
+    } catch (error) {
+      this.watch.distrust(error);
+      for (const { rule, keys: own, weight, resolve } of batch) resolve(this.local.decide(rule, own, weight));
+      return;
+    }
+    const now = this.clock.now();
+    const decidedAtMs = answer[0] as number;
+    let at = 1;
+    for (const request of batch) {
+      const decision = decisionOf(request.rule, answer, at, decidedAtMs);
+      at += request.rule.subjects.length * 2;
+      if (!decision.allowed) remember(request, decision, now);
+      request.resolve(decision);
+    }
+  }
+}
+
+function byTag(all: readonly Pending[]): Map<string, Pending[]> {
+  const groups = new Map<string, Pending[]>();
+  for (const request of all) {
+    const tag = request.keys[0]?.tag ?? '';
+    const group = groups.get(tag);
+    if (group) group.push(request);
+    else groups.set(tag, [request]);
+  }
+  return groups;
+}
+
+/** The calls of a batch, in which each key and each rule is named once. */
+function encoded(batch: readonly Pending[]): { keys: string[]; wire: string } {
+  const keys: string[] = [];
+  const keyAt = new Map<string, number>();
+  const rules = new Map<Rule, number>();
+  let rulesWire = '';
+  let calls = '';
+  for (const request of batch) {
+    let rule = rules.get(request.rule);
+    if (rule === undefined) {
+      rule = rules.size;
+      rules.set(request.rule, rule);
+      rulesWire += rule === 0 ? request.rule.wire : `,${request.rule.wire}`;
+    }
+    calls += calls === '' ? `${rule},${request.weight}` : `,${rule},${request.weight}`;
+    for (const { name } of request.keys) {
+      let at = keyAt.get(name);
+      if (at === undefined) {
+        at = keys.length;
+        keyAt.set(name, at);
+        keys.push(name);
+      }
+      calls += `,${at}`;
+    }
+  }
+  return { keys, wire: `[[${rulesWire}],[${calls}]]` };
+}
+
+const inOrder: number[][] = [];
+
+/** `[0, 1, … count - 1]`, made once. */
+function upTo(count: number): number[] {
+  return (inOrder[count] ??= Array.from({ length: count }, (_, index) => index));
+}
+
+function decisionOf(rule: Rule, answer: readonly number[], from: number, decidedAtMs: number): Decision {
+  const count = rule.subjects.length;
+  const reports: LimitReport[] = [];
+  let longest = 0;
+  let allowed = true;
+  for (let index = 0; index < count; index += 1) {
+    const left = answer[from + 2 * index] as number;
+    const wait = answer[from + 2 * index + 1] as number;
+    if (left >= 0) {
+      reports.push({ allowed: true, remaining: left, resetMs: wait, retryAfterMs: 0 });
+    } else {
+      allowed = false;
+      if (wait > longest) longest = wait;
+      reports.push({ allowed: false, remaining: -1 - left, resetMs: wait, retryAfterMs: wait });
+    }
+  }
+  return { allowed, reports, subjects: upTo(count), retryAfterMs: longest, decidedAtMs };
+}
+
+function remember({ rule, keys, weight }: Pending, { reports }: Decision, since: number): void {
+  for (const [index, limit] of rule.limits.entries()) {
+    const own = reports.filter((_, report) => rule.limitOfReport[report] === index);
+    const waitMs = Math.max(0, ...own.map(({ retryAfterMs }) => retryAfterMs));
+    const key = keys[index];
+    if (waitMs > 0 && key) key.denial = { limit, reports: own, weight, since, until: since + waitMs };
+  }
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import type { Denial } from './denial';
+
+/** A key in Redis, as this process holds it. */
+export class LimitKey {
+  /** Until when this key refuses, as far as this process knows. */
+  denial: Denial | undefined;
+
+  constructor(
+    /** The name in Redis: hashes only. */
+    readonly name: string,
+    /** What stands in the braces of the name: all keys with the same tag live in one slot of a Redis Cluster. */
+    readonly tag: string,
+  ) {}
+}
+
+/** The keys of one app. */
+export class AppKeys {
+  /** Plan rate and quota. */
+  readonly plan: LimitKey;
+  private readonly windows = new Map<string, Map<string, LimitKey>>();
+  private windowCount = 0;
+
+  constructor(clientId: string) {
+    // 84 bits: among 500,000 apps two share a tag with a chance of 1 in 10^14.
+    const tag = hashed(clientId).slice(0, 14);
+    this.plan = new LimitKey(`rl:{${tag}}`, tag);
+  }
+
+  /** The window of this app in that tenant on that route. */
+  window(tenant: string, route: string): LimitKey {
+    let ofTenant = this.windows.get(tenant);
+    if (!ofTenant) {
+      // An app in very many workspaces must not fill the memory; what is forgotten costs one hash and one call to Redis.
+      if (this.windowCount >= mostWindowsOfApp) {
+        this.windows.clear();
+        this.windowCount = 0;
+      }
+      this.windows.set(tenant, (ofTenant = new Map<string, LimitKey>()));
+    }
+    let key = ofTenant.get(route);
+    if (!key) {
+      const { tag } = this.plan;
+      key = new LimitKey(`rl:{${tag}}${hashed(`${tenant}\n${route}`).slice(0, 10)}`, tag);
+      ofTenant.set(route, key);
+      this.windowCount += 1;
+    }
+    return key;
+  }
+}
+
+const mostWindowsOfApp = 1_000;
+
+/** The keys of the apps seen lately. Bounded: two generations, the older of which is dropped when the younger is full. */
+export class LimitKeys {
+  private young = new Map<string, AppKeys>();
+  private old = new Map<string, AppKeys>();
+
+  constructor(private readonly appsPerGeneration = 20_000) {}
+
+  of(clientId: string): AppKeys {
+    const known = this.young.get(clientId);
+    if (known) return known;
+    const keys = this.old.get(clientId) ?? new AppKeys(clientId);
+    if (this.young.size >= this.appsPerGeneration) {
+      this.old = this.young;
+      this.young = new Map();
+    }
+    this.young.set(clientId, keys);
+    return keys;
+  }
+}
+
+function hashed(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
+}

@@ -1,0 +1,306 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script and the name under which Redis keeps it. */
+export interface Script {
+  readonly source: string;
+  readonly sha1: string;
+}
+
+function script(source: string): Script {
+  return { source, sha1: createHash('sha1').update(source).digest('hex') };
+}
+
+/*
+ * Two kinds of values, both packed, both in a string of their own:
+ *
+ * Window: a log of the admitted requests, so that it is exact. Header (11 bytes): time of the oldest in units since 1970
+ * (6), span from oldest to newest (2), number of requests (2), milliseconds a unit (1); then for each further request the
+ * time since the one before it in one byte (< 224 units), two (< 8,160) or three. A request at `t` is counted while
+ * `now < t + window`: no span of that length holds more than the limit, and its place is free at `t + window` sharp.
+ * Limits above 50 count in units of 10 ms, rounded up: never one too many, a place is free up to 10 ms late. (To the
+ * millisecond, 100 requests in a minute carry 134 bytes of information alone; with the key and its entries in Redis'
+ * tables that would be over 200 bytes.)
+ *
+ * Plan (13 bytes): the theoretical arrival time of the token bucket (GCRA) in microseconds (7), the day of the quota (2),
+ * the requests of that day (4). 
+ *
+ * When Redis' clock goes back, what is stored lies in the future. It is pulled back so that the newest request happened
+ * now: all of it still counts (no double), and nothing counts longer than its window from now on (no lock-out).
+ */
+const prelude = `
+local unpack_, pack, byte, sub, rep = struct.unpack, struct.pack, string.byte, string.sub, string.rep
+local floor, ceil, char = math.floor, math.ceil, string.char
+local input = cjson.decode(ARGV[1])
+local us = tonumber(ARGV[2])
+if us == 0 then
+  local time = redis.call('TIME')
+  us = time[1] * 1000000 + time[2]
+end
+local ms = floor(us / 1000)
+local day = floor(ms / 86400000)
+local dayLeft = (day + 1) * 86400000 - ms
+local values = redis.call('MGET', unpack(KEYS))
+
+local function delta(log, at)
+  local b = byte(log, at)
+  if b < 224 then return b, at + 1 end
+  if b < 255 then return (b - 224) * 256 + byte(log, at + 1) + 224, at + 2 end
+  return byte(log, at + 1) * 256 + byte(log, at + 2), at + 3
+end
+
+local function encoded(d)
+  if d < 224 then return char(d) end
+  if d < 8160 then
+    d = d - 224
+    return char(224 + floor(d / 256), d % 256)
+  end
+  return char(255, floor(d / 256), d % 256)
+end
+
+local function window(value, span, unit)
+  if not value then return {count = 0, unit = unit, log = ''} end
+  local oldest, length, count, unit, at = unpack_('>I6I2I2I1', value)
+  local newest, current = oldest + length, ceil(ms / unit)
+  if newest > current then
+    oldest = oldest - (newest - current)
+    newest = current
+  end
+  local gone = ms - span
+  while count > 0 and oldest * unit <= gone do
+    count = count - 1
+    if count > 0 then
+      local d
+      d, at = delta(value, at)
+      oldest = oldest + d
+    end
+  end
+  return {oldest = oldest, newest = newest, count = count, unit = unit, log = count > 1 and sub(value, at) or ''}
+end
+
+local function admit(w, weight)
+  local current = ceil(ms / w.unit)
+  if w.count == 0 then
+    w.oldest = current
+    w.log = rep('\\0', weight - 1)
+  else
+    w.log = w.log .. encoded(current - w.newest) .. rep('\\0', weight - 1)
+  end
+  w.newest = current
+  w.count = w.count + weight
+end
+
+local function packWindow(w)
+  return pack('>I6I2I2I1', w.oldest, w.newest - w.oldest, w.count, w.unit) .. w.log
+end
+
+local function plan(value)
+  if not value then return {tat = 0, day = day, used = 0} end
+  local tat, ofDay, used = unpack_('>I7I2I4', value)
+  if ofDay < day then used = 0 end
+  return {tat = tat, day = day, used = used}
+end
+
+local function packPlan(p)
+  return pack('>I7I2I4', p.tat, p.day, p.used)
+end
+`;
+
+/**
+ * Decides any number of requests, one after the other.
+ *
+ * `ARGV[1]`: `[rules, calls]` as JSON; a rule is a list of limits, `[1, requests, windowMs, unitMs]` or
+ * `[2, burst, microsPerToken, perDay]`; `calls` is flat: rule, weight and one index into `KEYS` for each limit.
+ * `ARGV[2]`: microseconds since 1970, for tests; 0 (always, in production) takes Redis' clock.
+ * Answers flat integers: the time in ms, then for each call and report two: `remaining` (where refused,
+ * `-1 - remaining`) and milliseconds (where refused, until the request would pass; else until more becomes available).
+ * A plan gives one report for its rate and one for its quota, where it has them.
+ */
+export const decideScript = script(`${prelude}
+local rules, calls = input[1], input[2]
+local states, kinds, touched = {}, {}, {}
+local out, o = {ms}, 1
+local c, last = 1, #calls
+while c <= last do
+  local rule, weight = rules[calls[c] + 1], calls[c + 1]
+  c = c + 2
+  local n, passes = #rule, true
+  for i = 1, n do
+    local limit, k = rule[i], calls[c + i - 1] + 1
+    local s = states[k]
+    if limit[1] == 1 then
+      if not s then
+        s = window(values[k], limit[3], limit[4])
+        states[k] = s
+        kinds[k] = limit[3]
+      end
+      local w = weight < limit[2] and weight or limit[2]
+      s.weight = w
+      s.refused = s.count + w > limit[2]
+      if s.refused then passes = false end
+    else
+      if not s then
+        s = plan(values[k])
+        states[k] = s
+        kinds[k] = 0
+      end
+      s.rateRefused, s.quotaRefused = false, false
+      if limit[2] > 0 then
+        local whole, tat = limit[2] * limit[3], s.tat
+        if tat < us then tat = us elseif tat > us + whole then tat = us + whole end
+        s.tat = tat
+        local w = weight < limit[2] and weight or limit[2]
+        s.cost = w * limit[3]
+        s.rateRefused = tat + s.cost > us + whole
+        if s.rateRefused then passes = false end
+      end
+      if limit[4] > 0 then
+        s.quotaRefused = s.used + weight > limit[4]
+        if s.quotaRefused then passes = false end
+      end
+    end
+  end
+  for i = 1, n do
+    local limit, k = rule[i], calls[c + i - 1] + 1
+    local s = states[k]
+    if limit[1] == 1 then
+      if passes and s.weight > 0 then
+        admit(s, s.weight)
+        touched[k] = true
+      end
+      local left = limit[2] - s.count
+      if s.refused then
+        local at, t = 1, s.oldest
+        for _ = 2, s.weight - left do
+          local d
+          d, at = delta(s.log, at)
+          t = t + d
+        end
+        out[o + 1] = left > 0 and -1 - left or -1
+        out[o + 2] = t * s.unit + limit[3] - ms
+      else
+        out[o + 1] = left
+        out[o + 2] = s.count > 0 and s.oldest * s.unit + limit[3] - ms or 0
+      end
+      o = o + 2
+    else
+      if passes and weight > 0 then
+        if limit[2] > 0 then s.tat = s.tat + s.cost end
+        s.used = s.used + weight
+        touched[k] = true
+      end
+      if limit[2] > 0 then
+        local room = us + limit[2] * limit[3] - s.tat
+        local left = floor(room / limit[3])
+        out[o + 1] = s.rateRefused and -1 - left or left
+        out[o + 2] = ceil((s.rateRefused and s.cost - room or s.tat - us) / 1000)
+        o = o + 2
+      end
+      if limit[4] > 0 then
+        local left = limit[4] - s.used
+        if left < 0 then left = 0 end
+        out[o + 1] = s.quotaRefused and -1 - left or left
+        out[o + 2] = dayLeft
+        o = o + 2
+      end
+    end
+  end
+  c = c + n
+end
+local dayTtl = tostring(dayLeft + 1000)
+for k in pairs(touched) do
+  local s, span = states[k], kinds[k]
+  if span == 0 then
+    redis.call('SET', KEYS[k], packPlan(s), 'PX', dayTtl)
+  else
+    redis.call('SET', KEYS[k], packWindow(s), 'PX', span + s.unit)
+  end
+end
+return out
+`);
+
+/**
+ * Corrects what is stored, after the fact.
+ *
+ * `ARGV[1]`: JSON list of `[key, "refund-window", weight, atMs, windowMs]` (one request failed that was admitted at `atMs`),
+ * `[key, "refund-plan", weight, atMs, microsPerToken]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
+ * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`.
+ * `ARGV[2]` as in the decision. Idempotence is not promised: each is sent once.
+ */
+export const amendScript = script(`${prelude}
+local function times(w)
+  local list, at, t = {}, 1, w.oldest
+  if w.count > 0 then list[1] = t end
+  for i = 2, w.count do
+    local d
+    d, at = delta(w.log, at)
+    t = t + d
+    list[i] = t
+  end
+  return list
+end
+
+local function fromTimes(list, unit)
+  local log = {}
+  for i = 2, #list do log[i - 1] = encoded(list[i] - list[i - 1]) end
+  return {oldest = list[1], newest = list[#list], count = #list, unit = unit, log = table.concat(log)}
+end
+
+local function store(key, w, span)
+  if w.count == 0 then
+    redis.call('DEL', key)
+  else
+    redis.call('SET', key, packWindow(w), 'PX', span + w.unit)
+  end
+end
+
+for _, call in ipairs(input) do
+  local k, what = call[1] + 1, call[2]
+  local value = redis.call('GET', KEYS[k])
+  if what == 'refund-window' and value then
+    local w = window(value, call[5], 1)
+    local list, at = times(w), ceil(call[4] / w.unit)
+    for _ = 1, call[3] do
+      -- Where it cannot be found (the clock went back), the oldest goes: a window that forgets that one is never too wide.
+      local found = 1
+      for i = 1, #list do if list[i] == at then found = i end end
+      table.remove(list, found)
+    end
+    store(KEYS[k], #list > 0 and fromTimes(list, w.unit) or {count = 0}, call[5])
+  elseif what == 'refund-plan' and value then
+    local p = plan(value)
+    p.tat = p.tat - call[3] * call[5]
+    if p.tat < 0 then p.tat = 0 end
+    if floor(call[4] / 86400000) == day then p.used = p.used > call[3] and p.used - call[3] or 0 end
+    redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))
+  elseif what == 'settle-window' then
+    local w = window(value, call[4], call[5])
+    local list = times(w)
+    for _, age in ipairs(call[6]) do list[#list + 1] = ceil((ms - age) / w.unit) end
+    table.sort(list)
+    while #list > call[3] do table.remove(list, 1) end
+    if #list > 0 then store(KEYS[k], fromTimes(list, w.unit), call[4]) end
+  elseif what == 'settle-plan' then
+    local p = plan(value)
+    if p.tat < us then p.tat = us end
+    p.tat = p.tat + call[3]
+    if p.tat > us + call[4] then p.tat = us + call[4] end
+    p.used = p.used + call[5]
+    redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))
+  end
+end
+return 1
+`);
+
+/**
+ * Says that this node lives and counts those that do: `KEYS[1]` the set of nodes, `ARGV[1]` the node's name, `ARGV[2]`
+ * how many milliseconds its word holds. It writes, so it fails where a decision would (a replica, no memory left).
+ */
+export const pulseScript = script(`
+local time = redis.call('TIME')
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms - ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], ms + ARGV[2], '+inf')
+redis.call('ZADD', KEYS[1], ms, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])
+`);

@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, Config } from '../../platform/config';
+import { Redis } from '../../platform/redis';
+import { Amendments } from './amendments';
+import { DecisionBatches } from './decision-batches';
+import { stillDenied } from './denial';
+import type { LimitKey } from './limit-keys';
+import type { LimitReport, Rule } from './limits';
+import { LocalLimits } from './local-limits';
+import { RedisWatch } from './redis-watch';
+
+/** The answer to one request: it passes all limits, or nothing was consumed. */
+export interface Decision {
+  readonly allowed: boolean;
+  /** One for each of the rule's subjects; a refusal out of this process' memory reports only what refuses. */
+  readonly reports: readonly LimitReport[];
+  /** The subject of each report, as an index into the rule's. */
+  readonly subjects: readonly number[];
+  /** Longest `retryAfterMs`: before that, the same request cannot pass. */
+  readonly retryAfterMs: number;
+  /** Redis' time of the decision in milliseconds; `undefined` where Redis was not asked. */
+  readonly decidedAtMs: number | undefined;
+}
+
+/**
+ * Decides all limits of a request in one atomic step in Redis, on Redis' clock; the requests of one turn of the event
+ * loop travel together. Where Redis is away or late, decides in the process (see `LocalLimits`): it never throws and never
+ * waits longer than `REDIS_DEADLINE_MS`.
+ */
+@Injectable()
+export class LimitStore {
+  private readonly batches: DecisionBatches;
+  private readonly amendments: Amendments;
+
+  constructor(
+    redis: Redis,
+    config: Config,
+    private readonly clock: Clock,
+    private readonly watch: RedisWatch,
+    private readonly local: LocalLimits,
+  ) {
+    const deadlineMs = config.get('REDIS_DEADLINE_MS');
+    const time = () => this.redisMicros();
+    this.batches = new DecisionBatches(redis, deadlineMs, watch, local, clock, time);
+    this.amendments = new Amendments(redis, watch, time);
+    watch.settleWith(() => this.amendments.settle(local.drain()));
+  }
+
+  /**
+   * Decides one request. Answers at once, without a promise, where the process knows the answer.
+   * @param keys one for each limit of the rule, all with one tag
+   * @param weight requests that this one counts as; 0 looks without consuming. More than a window or bucket holds counts
+   *   as all of it.
+   */
+  decide(rule: Rule, keys: readonly LimitKey[], weight: number): Decision | Promise<Decision> {
+    for (let index = 0; index < keys.length; index += 1) {
+      const { denial } = keys[index] as LimitKey;
+      if (denial === undefined) continue;
+      const decision = this.remembered(rule, keys[index] as LimitKey, index, weight);
+      if (decision) return decision;
+    }
+    if (!this.watch.isTrusted) return this.local.decide(rule, keys, weight);
+    return this.batches.decide(rule, keys, weight);
+  }
+
+  /** Gives back what an admitted request consumed. Returns at once; what Redis does not take is lost to the caller. */
+  refund(rule: Rule, keys: readonly LimitKey[], weight: number, decision: Decision): void {
+    for (const key of keys) key.denial = undefined;
+    if (decision.decidedAtMs === undefined) this.local.refund(rule, keys, weight);
+    else this.amendments.refund(rule, keys, weight, decision.decidedAtMs);
+  }
+
+  /** Microseconds since 1970 that the scripts take for now; 0 is Redis' own clock. Only a test's subclass says otherwise. */
+  protected redisMicros(): number {
+    return 0;
+  }
+
+  private remembered(rule: Rule, key: LimitKey, index: number, weight: number): Decision | undefined {
+    const { denial } = key;
+    const limit = rule.limits[index];
+    if (denial === undefined || limit === undefined) return undefined;
+    const now = this.clock.now();
+    const reports = stillDenied(denial, limit, weight, now);
+    if (!reports) {
+      if (now >= denial.until || now < denial.since || denial.limit !== limit) key.denial = undefined;
+      return undefined;
+    }
+    const subjects: number[] = [];
+    rule.limitOfReport.forEach((ofLimit, subject) => {
+      if (ofLimit === index) subjects.push(subject);
+    });
+    return { allowed: false, reports, subjects, retryAfterMs: denial.until - now, decidedAtMs: undefined };
+  }
+}

@@ -1,0 +1,126 @@
+/** At most `requests` in any span of `windowMs`: an exact sliding window. */
+export interface WindowLimit {
+  readonly kind: 'window';
+  /** The policy's name in the headers and metrics. */
+  readonly name: string;
+  readonly requests: number;
+  readonly windowMs: number;
+}
+
+/**
+ * A token bucket of `burstRequests`, refilled at `requestsPerSecond` (as GCRA), and a quota for the day of UTC. They
+ * share one key. What is `undefined` is counted and not limited.
+ */
+export interface PlanLimit {
+  readonly kind: 'plan';
+  readonly name: string;
+  readonly burstRequests: number | undefined;
+  readonly requestsPerSecond: number | undefined;
+  readonly requestsPerDay: number | undefined;
+}
+
+export type Limit = WindowLimit | PlanLimit;
+
+/** One line of a decision: a window and a quota give one each, a plan with a rate and a quota two. */
+export interface LimitReport {
+  readonly allowed: boolean;
+  /** Requests that would still pass now. */
+  readonly remaining: number;
+  /** Until more becomes available: the oldest request leaves the window, the bucket is full, the day ends. */
+  readonly resetMs: number;
+  /** Until this very request would pass this limit; 0 where it passes. */
+  readonly retryAfterMs: number;
+}
+
+/** What a report is about. */
+export interface ReportSubject {
+  /** The policy's name; the day's quota is called `daily`. */
+  readonly name: string;
+  /** The most that `remaining` can be. */
+  readonly capacity: number;
+  /** The quota and its window as `RateLimit-Policy` states them. */
+  readonly quota: number;
+  readonly windowSeconds: number;
+  /** Bucket size where it differs from `quota`. */
+  readonly burst: number | undefined;
+}
+
+/** Several limits that are decided together, prepared once: what the script is told and what its answer means. */
+export interface Rule {
+  readonly limits: readonly Limit[];
+  /** In the order of the reports. */
+  readonly subjects: readonly ReportSubject[];
+  /** Index of the limit, and thereby of the key, to which each report belongs. */
+  readonly limitOfReport: readonly number[];
+  /** The limits in the script's words. */
+  readonly wire: string;
+}
+
+const secondsPerDay = 86_400;
+const microsPerSecond = 1_000_000;
+/** A window's span must fit into two bytes, whatever its unit. */
+const mostUnits = 65_000;
+/** Up to here a window is kept to the millisecond; a larger one to 10 ms, rounded against the caller (see the scripts). */
+const mostRequestsKeptByMillisecond = 50;
+
+/** Prepares a rule. @throws Error for a limit that cannot be kept exactly */
+export function ruleOf(limits: readonly Limit[]): Rule {
+  const subjects: ReportSubject[] = [];
+  const limitOfReport: number[] = [];
+  limits.forEach((limit, index) => {
+    for (const subject of subjectsOf(limit)) {
+      subjects.push(subject);
+      limitOfReport.push(index);
+    }
+  });
+  return { limits, subjects, limitOfReport, wire: `[${limits.map(wireOf).join(',')}]` };
+}
+
+/** Microseconds between two tokens. */
+export function tokenMicros(requestsPerSecond: number): number {
+  return microsPerSecond / requestsPerSecond;
+}
+
+/** Milliseconds in which a window counts time. */
+export function unitMs({ requests, windowMs }: WindowLimit): number {
+  const least = Math.ceil(windowMs / mostUnits);
+  return requests <= mostRequestsKeptByMillisecond ? least : Math.max(10, least);
+}
+
+function wireOf(limit: Limit): string {
+  if (limit.kind === 'window') {
+    const { requests, windowMs } = limit;
+    const unit = unitMs(limit);
+    positive(requests);
+    positive(windowMs);
+    if (requests > mostUnits || unit > 255) throw new Error(`The window of "${limit.name}" is too large`);
+    return `[1,${requests},${windowMs},${unit}]`;
+  }
+  const { burstRequests = 0, requestsPerSecond, requestsPerDay = 0 } = limit;
+  if (requestsPerSecond !== undefined) positive(tokenMicros(requestsPerSecond));
+  if ((requestsPerSecond === undefined) !== (limit.burstRequests === undefined))
+    throw new Error(`"${limit.name}" needs both a burst and a rate, or neither`);
+  return `[2,${burstRequests},${requestsPerSecond === undefined ? 0 : tokenMicros(requestsPerSecond)},${requestsPerDay}]`;
+}
+
+function positive(value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new Error(`A limit needs whole numbers above 0; got ${value}`);
+}
+
+function subjectsOf(limit: Limit): ReportSubject[] {
+  if (limit.kind === 'window') {
+    const { name, requests, windowMs } = limit;
+    const windowSeconds = Math.ceil(windowMs / 1000);
+    return [{ name, capacity: requests, quota: requests, windowSeconds, burst: undefined }];
+  }
+  const subjects: ReportSubject[] = [];
+  const { name, burstRequests, requestsPerSecond, requestsPerDay } = limit;
+  if (burstRequests !== undefined && requestsPerSecond !== undefined) {
+    subjects.push({ name, capacity: burstRequests, quota: requestsPerSecond, windowSeconds: 1, burst: burstRequests });
+  }
+  if (requestsPerDay !== undefined) {
+    const quota = { capacity: requestsPerDay, quota: requestsPerDay, windowSeconds: secondsPerDay, burst: undefined };
+    subjects.push({ name: 'daily', ...quota });
+  }
+  return subjects;
+}
