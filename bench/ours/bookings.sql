@@ -1,6 +1,6 @@
 -- One booking as Gatehouse sends it, for pgbench: the statements, their order and what travels together are those of
 -- policy/idempotency/idempotency.store.ts, domains/bookings/bookings.repository.ts and platform/database/transaction.ts.
--- Change them there, and change them here.
+-- Change them there, and change them here. (chr(58): pgbench would take a colon before a letter for a variable, in a string too.)
 \set i :i + 1
 \set n :base + :client_id * :stride + :i
 \set p :n % 1000
@@ -15,7 +15,7 @@ WITH slot AS (
   UPDATE slots SET status = 'booked'
   WHERE practice_id = 'practice_bench' AND id = 'slot_bench' || lpad(:n::text, 10, '0') AND status = 'available' AND starts_at > now()
     AND EXISTS (SELECT FROM patients WHERE practice_id = 'practice_bench' AND id = 'pat_bench' || lpad(:p::text, 10, '0'))
-  RETURNING id, date::text AS date, to_char(time, 'HH24:MI') AS time
+  RETURNING id, date::text AS date, to_char(time, 'HH24' || chr(58) || 'MI') AS time
 ), appointment AS (
   INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
   SELECT 'practice_bench', 'appt_bench' || lpad(:n::text, 10, '0'), 'pat_bench' || lpad(:p::text, 10, '0'), id, 'comprehensive_exam', 'user_bench' FROM slot

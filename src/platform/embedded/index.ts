@@ -23,7 +23,7 @@ export interface EmbeddedServers {
     port: number;
     superuser: string;
     password: string;
-    /** Of the process that runs now; another one after a crash. */
+    /** Of the process that runs now: another one after a crash, 0 while it is away. */
     readonly pid: number;
     urlFor(user: string, password: string, database: string): string;
   };

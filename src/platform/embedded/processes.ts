@@ -152,7 +152,8 @@ export async function until(condition: () => Promise<boolean>, deadlineMs: numbe
 
 /** The code of a system error (`ENOENT`), or ''. */
 export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  // Not `instanceof Error`: under Jest, Node's own errors come from another realm.
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
 export function messageOf(error: unknown): string {

@@ -40,7 +40,8 @@ export const signatures: readonly Signature[] = [
     id: 'sqli-tautology',
     attack: 'sqli',
     places: everywhere,
-    pattern: /\b(?:or|and|xor|where|having|when|if)[\s(]+(['"`]?)(\w{1,40})\1?[\s)]*(?:={1,3}|<=>|\blike\b)[\s(]*\1\2(?!\w)/i,
+    pattern:
+      /\b(?:or|and|xor|where|having)[\s(]+(?:(['"`]?)(\w{1,40})\1?[\s)]*={1,3}[\s(]*\1\2|(['"`])(\w{0,40})\3[\s)]*(?:={1,3}|like\b)[\s(]*\3\4)(?!\w|\.\d)/i,
     reason: '`or 1=1`, `or \'a\'=\'a`: the same literal on both sides; "1 or 2 = fine" compares two different ones',
   },
   {
@@ -54,8 +55,9 @@ export const signatures: readonly Signature[] = [
     id: 'sqli-quote-comparison',
     attack: 'sqli',
     places: everywhere,
-    pattern: /['"`][\s)]*(?:\b(?:or|and|xor)\b|\|\||&&)[\s(]*(?:not\b[\s(]*)?(?:\d{1,10}\s*(?:[=<>!]{1,3}|\blike\b|\bin\b|\bbetween\b)[\s(]*['"`]?\d|(['"`])\1\s*=)/i,
-    reason: 'A closing quote, then a comparison of numbers or of empty strings: `\' or 2>1`, `\' or \'\'=\'`',
+    pattern:
+      /['"`][\s)]*(?:\b(?:or|and|xor)\b|\|\||&&)[\s(]*(?:not\b[\s(]*)?\d{1,10}\s*(?:[=<>!]{1,3}|\b(?:like|in|between)\b)[\s(]*['"`]?\d/i,
+    reason: 'A closing quote, then a comparison of numbers: `\' or 2>1`',
   },
   {
     id: 'sqli-quote-comment',
@@ -75,23 +77,33 @@ export const signatures: readonly Signature[] = [
     id: 'sqli-condition-comment',
     attack: 'sqli',
     places: values,
-    pattern: /(?:['"`)]|\d)\s*(?:\b(?:or|and|having|order\s+by|group\s+by)\b|\|\||&&)[^'"`;#\n-]{1,60}(?:--[\s+-]*$|#\s*$|\/\*)/i,
+    pattern:
+      /(?:['"`][\s)]*(?:\b(?:or|and)\b|\|\||&&)|['"`)\d]\s+(?:order|group)\s+by\b|['"`)\d]\s+having\b)[^'"`;#\n-]{1,60}(?:--[\s+-]*$|#\s*$|\/\*)/i,
     reason: '`\' or true--`, `1 order by 10--`: a condition whose rest is cut off by a comment at the very end',
   },
   {
     id: 'sqli-union',
     attack: 'sqli',
     places: everywhere,
-    pattern: /\bunion[\s(]+(?:(?:all|distinct)[\s(]+)?select[\s(]+(?:null\b|@@|\*|['"\d]|\w{1,40}\s*[(,|]|\w{1,40}\s+(?:as\s+\w{1,40}\s+)?from\s+\w)/i,
+    pattern:
+      /\bunion[\s(]+(?:(?:all|distinct)[\s(]+)?select[\s(]+(?:null\b|@@|\*|'|\d{1,10}\s*(?:$|[,;)#|]|--|from\b)|\w{1,40}\(|\w{1,40}(?:\s*(?:,|\|\|)\s*\w{1,40}){0,30}\s+from\s+\w)/i,
     reason: '`union select` with a column list behind it; "Union Square" and "the Union Select Committee" have none',
   },
   {
-    id: 'sqli-stacked',
+    id: 'sqli-stacked-definition',
     attack: 'sqli',
     places: everywhere,
     pattern:
-      /;\s*(?:(?:drop|alter|truncate|create)\s+(?:table|database|schema|view|index|user|role|function|trigger|extension)\s+(?:if\s+(?:not\s+)?exists\s+)?["'`\w.]{1,80}\s*(?:$|[;,(#]|--|\/\*|cascade\b|add\b|as\b|with\b)|truncate\s+["\w.]{1,80}\s*(?:;|--)|insert\s+into\s+["'`\w.]{1,80}\s*(?:\(|values\b|select\b)|delete\s+from\s+["'`\w.]{1,80}\s*(?:;|--|#|where\s+\w{1,40}\s*[=<>])|update\s+["'`\w.]{1,80}\s+set\s+["'`\w.]{1,80}\s*=|select\s+(?:\*|\w{1,40}\s*\()|exec(?:ute)?\s+(?:xp_|sp_|immediate\b|\()|grant\s+\w{1,40}\s+(?:on|to)\s+\w{1,80}\s+to\b|copy\s+\w{1,80}\s+(?:from|to)\s+(?:program\b|')|declare\s+@|shutdown\s*(?:;|--|with\b)|waitfor\s+(?:delay|time)\s+['"])/i,
-    reason: 'A second statement behind `;`, with the object it needs; "drop me a line; thanks" and "free; select a date" name none',
+      /;\s*(?:drop\s+(?:table|database|schema|view|index|user|role|function|trigger)\s+(?:if\s+exists\s+)?["`\w.]{1,80}\s*(?:$|[;,]|--|\/\*|#|cascade\b)|truncate\s+(?:table\s+)?["`\w.]{1,80}\s*(?:;|--)|alter\s+(?:table|user|role|database)\s+["`\w.]{1,80}\s+(?:add|drop|rename|with|set|owner|disable)\b|create\s+table\s+["`\w.]{1,80}\s*(?:as\s+select\b|\(\s*["`\w]{1,80}\s+(?:int|text|varchar|char|serial|bigint|uuid|date|bool|json))|grant\s+\w{1,40}\s+(?:on|to)\s+\w{1,80}\s+to\b|shutdown\s*(?:;|--|with\b))/i,
+    reason: 'A second statement behind `;` that changes tables, with the object it needs; "drop me a line; thanks" has none',
+  },
+  {
+    id: 'sqli-stacked-change',
+    attack: 'sqli',
+    places: everywhere,
+    pattern:
+      /;\s*(?:insert\s+into\s+["`\w.]{1,80}\s*(?:\([^()]{1,200}\)\s*)?(?:values\s*\(|select\s)|delete\s+from\s+["`\w.]{1,80}\s*(?:;|--|#|where\s+\w{1,40}\s*[=<>])|update\s+["`\w.]{1,80}\s+set\s+["`\w.]{1,80}\s*=|select\s+(?:\*|\w{1,40}\()|exec(?:ute)?\s+(?:xp_|sp_|immediate\b|\()|copy\s+\w{1,80}\s+(?:from|to)\s+(?:program\b|')|declare\s+@|waitfor\s+(?:delay|time)\s+['"])/i,
+    reason: 'A second statement behind `;` that reads, writes or runs; "free; select a date from the list" names no table',
   },
   {
     id: 'sqli-function',
@@ -105,14 +117,16 @@ export const signatures: readonly Signature[] = [
     id: 'sqli-subquery',
     attack: 'sqli',
     places: everywhere,
-    pattern: /(?:[=<>|,+*]|\b(?:exists|and|or|not|when|concat)\b)[\s(]*\(\s*select\s+(?:(?:count|max|min|sum|ascii|char|cast|substr|substring|group_concat|string_agg|concat|version|database|current_user|user|sleep)\s*\(|\*|\d{1,10}\s+from\b|[\w."]{1,80}\s+from\s+[\w."]{1,80}\s*(?:\)|limit\b|where\s+[\w."]{1,80}\s*[=<>]))/i,
-    reason: 'A nested query where a value was expected: `=(select password from users limit 1)`; prose in brackets has no operator before it',
+    pattern:
+      /(?:[=<>|,+*]|\b(?:and|or|not|when)\b)[\s(]*\(\s*select\s+(?:\*|(?:count|max|min|sum|ascii|char|cast|substr|substring|group_concat|string_agg|concat|version|database|sleep)\s*\()|(?:[=<>]|\|\||\bexists\b|\bconcat\b)[\s(]*\(\s*select\s+[\w."]{1,80}\s+from\s+[\w."]{1,80}\s*(?:\)|limit\b|where\b)/i,
+    reason: 'A nested query where a value was expected; "(select a date from the list)" has no operator before it',
   },
   {
     id: 'sqli-catalogue',
     attack: 'sqli',
     places: everywhere,
-    pattern: /\b(?:from|join)\s+(?:information_schema\.|pg_catalog\.|pg_shadow\b|pg_user\b|sqlite_master\b|mysql\.user\b|sysobjects\b|sys\.(?:tables|objects|columns)\b)|\/\*!\d{0,5}\s*\w/i,
+    pattern:
+      /\b(?:from|join)\s+(?:information_schema\.|pg_catalog\.|pg_shadow\b|pg_user\b|sqlite_master\b|mysql\.user\b|sysobjects\b|sys\.(?:tables|objects|columns)\b)|\/\*!(?:\d{5}|union\b|select\b)/i,
     reason: 'The tables in which databases describe themselves, and comments that only MySQL runs',
   },
   {
@@ -189,6 +203,10 @@ export const signatures: readonly Signature[] = [
   },
 ];
 
-/** What any signature needs to hit: a text without it is passed over unread. A test holds each attack string against it. */
-// eslint-disable-next-line no-control-regex -- NUL and line breaks are among them
-export const suspicious = /[\0\r\n'"`;()=<>|*#%${}\\]|--|\.\.|^[\\/]|^etc|\b(?:union|like|from|join|xp_cmd|boot|proc|windows)|dbms_|utl_/i;
+/** What any signature needs to hit: a text without it is passed over unread. A test holds every attack against it. */
+export const suspicious =
+  // eslint-disable-next-line no-control-regex -- NUL and line breaks are among them
+  /[\0\r\n'"`;()<>=|*#%${}\\]|--|\.\.|^[\\/]|\b(?:union|from|join|xp_cmdshell|dbms_|utl_|etc|boot|proc|windows)/i;
+
+/** The same for a query as it came: what is escaped or unusual is decoded and looked at, the rest cannot hit. */
+export const suspiciousQuery = /[^\w\-.~&=:,@?]|\.\.|--|xp_cmdshell|dbms_|utl_|boot\.ini/i;

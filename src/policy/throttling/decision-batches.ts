@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/config';
 import { Redis } from '../../platform/redis';
 import { decideScript } from './limit-scripts';
-import type { LimitKey } from './limit-keys';
+import { byTag, type LimitKey } from './limit-keys';
 import type { LimitReport, Rule } from './limits';
 import type { Decision } from './limit-store';
 import type { LocalLimits } from './local-limits';
@@ -45,7 +45,7 @@ export class DecisionBatches {
     const all = this.pending;
     this.pending = [];
     if (this.watch.isCluster) {
-      for (const group of byTag(all).values()) this.sendInParts(group);
+      for (const group of byTag(all, ({ keys }) => keys[0]?.tag ?? '')) this.sendInParts(group);
     } else {
       this.sendInParts(all);
     }
@@ -58,6 +58,7 @@ export class DecisionBatches {
 
   private async send(batch: readonly Pending[]): Promise<void> {
     const { keys, wire } = encoded(batch);
+    const sentAt = this.clock.now();
     let answer: number[];
     try {
       const values = [wire, this.redisMicros()];
@@ -67,27 +68,16 @@ export class DecisionBatches {
       for (const { rule, keys: own, weight, resolve } of batch) resolve(this.local.decide(rule, own, weight));
       return;
     }
-    const now = this.clock.now();
+    const receivedAt = this.clock.now();
     const decidedAtMs = answer[0] as number;
     let at = 1;
     for (const request of batch) {
       const decision = decisionOf(request.rule, answer, at, decidedAtMs);
       at += request.rule.subjects.length * 2;
-      if (!decision.allowed) remember(request, decision, now);
+      if (!decision.allowed) remember(request, decision, sentAt, receivedAt);
       request.resolve(decision);
     }
   }
-}
-
-function byTag(all: readonly Pending[]): Map<string, Pending[]> {
-  const groups = new Map<string, Pending[]>();
-  for (const request of all) {
-    const tag = request.keys[0]?.tag ?? '';
-    const group = groups.get(tag);
-    if (group) group.push(request);
-    else groups.set(tag, [request]);
-  }
-  return groups;
 }
 
 /** The calls of a batch, in which each key and each rule is named once. */
@@ -144,11 +134,11 @@ function decisionOf(rule: Rule, answer: readonly number[], from: number, decided
   return { allowed, reports, subjects: upTo(count), retryAfterMs: longest, decidedAtMs };
 }
 
-function remember({ rule, keys, weight }: Pending, { reports }: Decision, since: number): void {
+function remember({ rule, keys, weight }: Pending, { reports }: Decision, sentAt: number, receivedAt: number): void {
   for (const [index, limit] of rule.limits.entries()) {
     const own = reports.filter((_, report) => rule.limitOfReport[report] === index);
     const waitMs = Math.max(0, ...own.map(({ retryAfterMs }) => retryAfterMs));
     const key = keys[index];
-    if (waitMs > 0 && key) key.denial = { limit, reports: own, weight, since, until: since + waitMs };
+    if (waitMs > 0 && key) key.denial = { limit, reports: own, weight, sentAt, receivedAt, until: sentAt + waitMs };
   }
 }

@@ -7,18 +7,21 @@ export interface Denial {
   readonly reports: readonly LimitReport[];
   /** Requests that the refused one counted as; a lighter one may pass. */
   readonly weight: number;
-  /** Milliseconds of the process' clock. */
-  readonly since: number;
+  /** Milliseconds of the process' clock: when Redis was asked. What it said held from then on at the latest. */
+  readonly sentAt: number;
+  /** When its answer came: what it said of durations holds from then on at the most. */
+  readonly receivedAt: number;
+  /** When Redis must be asked again: never later than the place is free. */
   readonly until: number;
 }
 
 /** The reports of a refusal that still holds; `undefined` where Redis must be asked. */
 export function stillDenied(denial: Denial, limit: Limit, weight: number, now: number): LimitReport[] | undefined {
-  // Before `since` only when the clock went back: then nobody knows how long it still holds.
-  if (denial.limit !== limit || weight < denial.weight || now >= denial.until || now < denial.since) return undefined;
-  const passed = now - denial.since;
+  // Before `sentAt` only when the clock went back: then nobody knows how long it still holds.
+  if (denial.limit !== limit || weight < denial.weight || now >= denial.until || now < denial.sentAt) return undefined;
+  const passed = Math.max(0, now - denial.receivedAt);
   return denial.reports.map(({ remaining, resetMs, retryAfterMs }) => ({
-    allowed: retryAfterMs - passed <= 0,
+    allowed: retryAfterMs <= passed,
     remaining,
     resetMs: Math.max(0, resetMs - passed),
     retryAfterMs: Math.max(0, retryAfterMs - passed),

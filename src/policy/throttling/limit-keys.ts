@@ -71,6 +71,18 @@ export class LimitKeys {
   }
 }
 
+/** Splits a list into those that may share a call on a Redis Cluster. */
+export function byTag<Item>(items: readonly Item[], tagOf: (item: Item) => string): Item[][] {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const tag = tagOf(item);
+    const group = groups.get(tag);
+    if (group) group.push(item);
+    else groups.set(tag, [item]);
+  }
+  return [...groups.values()];
+}
+
 function hashed(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }

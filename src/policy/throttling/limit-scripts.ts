@@ -222,7 +222,7 @@ return out
  * Corrects what is stored, after the fact.
  *
  * `ARGV[1]`: JSON list of `[key, "refund-window", weight, atMs, windowMs]` (one request failed that was admitted at `atMs`),
- * `[key, "refund-plan", weight, atMs, microsPerToken]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
+ * `[key, "refund-plan", weight, atMs, costMicros]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
  * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`.
  * `ARGV[2]` as in the decision. Idempotence is not promised: each is sent once.
  */
@@ -268,7 +268,7 @@ for _, call in ipairs(input) do
     store(KEYS[k], #list > 0 and fromTimes(list, w.unit) or {count = 0}, call[5])
   elseif what == 'refund-plan' and value then
     local p = plan(value)
-    p.tat = p.tat - call[3] * call[5]
+    p.tat = p.tat - call[5]
     if p.tat < 0 then p.tat = 0 end
     if floor(call[4] / 86400000) == day then p.used = p.used > call[3] and p.used - call[3] or 0 end
     redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))

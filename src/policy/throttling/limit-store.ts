@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Config } from '../../platform/config';
 import { Redis } from '../../platform/redis';
+import { Log } from '../../platform/telemetry';
 import { Amendments } from './amendments';
 import { DecisionBatches } from './decision-batches';
 import { stillDenied } from './denial';
@@ -36,14 +37,15 @@ export class LimitStore {
     redis: Redis,
     config: Config,
     private readonly clock: Clock,
+    log: Log,
     private readonly watch: RedisWatch,
     private readonly local: LocalLimits,
   ) {
     const deadlineMs = config.get('REDIS_DEADLINE_MS');
     const time = () => this.redisMicros();
     this.batches = new DecisionBatches(redis, deadlineMs, watch, local, clock, time);
-    this.amendments = new Amendments(redis, watch, time);
-    watch.settleWith(() => this.amendments.settle(local.drain()));
+    this.amendments = new Amendments(redis, watch, local, clock, log, time);
+    watch.settleWith(() => this.amendments.settle());
   }
 
   /**
@@ -66,7 +68,7 @@ export class LimitStore {
   /** Gives back what an admitted request consumed. Returns at once; what Redis does not take is lost to the caller. */
   refund(rule: Rule, keys: readonly LimitKey[], weight: number, decision: Decision): void {
     for (const key of keys) key.denial = undefined;
-    if (decision.decidedAtMs === undefined) this.local.refund(rule, keys, weight);
+    if (decision.decidedAtMs === undefined) this.local.refund(keys, weight);
     else this.amendments.refund(rule, keys, weight, decision.decidedAtMs);
   }
 
@@ -82,13 +84,14 @@ export class LimitStore {
     const now = this.clock.now();
     const reports = stillDenied(denial, limit, weight, now);
     if (!reports) {
-      if (now >= denial.until || now < denial.since || denial.limit !== limit) key.denial = undefined;
+      if (now >= denial.until || now < denial.sentAt) key.denial = undefined;
       return undefined;
     }
+    const retryAfterMs = Math.max(...reports.map((report) => report.retryAfterMs));
     const subjects: number[] = [];
     rule.limitOfReport.forEach((ofLimit, subject) => {
       if (ofLimit === index) subjects.push(subject);
     });
-    return { allowed: false, reports, subjects, retryAfterMs: denial.until - now, decidedAtMs: undefined };
+    return { allowed: false, reports, subjects, retryAfterMs, decidedAtMs: undefined };
   }
 }

@@ -1,0 +1,45 @@
+import type { GateProcess } from './process';
+
+export interface Answer<Body = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The parsed JSON body. */
+  readonly body: Body;
+}
+
+export interface Call {
+  readonly method?: string;
+  readonly token?: string | undefined;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+/** One call over real HTTP. */
+export async function call<Body = Record<string, unknown>>(
+  gate: { url: string },
+  path: string,
+  options: Call = {},
+): Promise<Answer<Body>> {
+  const { token, body } = options;
+  const response = await fetch(`${gate.url}${path}`, {
+    method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+    redirect: 'manual',
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...options.headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') === true;
+  return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : {}) as Body };
+}
+
+/** A token of the development issuer with these claims. */
+export async function tokenFor(gate: GateProcess, claims: Record<string, unknown> = {}): Promise<string> {
+  const { status, body, text } = await call<{ access_token: string }>(gate, '/dev/tokens', { body: claims });
+  if (status >= 300) throw new Error(`No token: ${status} ${text}`);
+  return body.access_token;
+}

@@ -1,0 +1,44 @@
+import { createHmac } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { built } from './built';
+import { builtDir, groundFile, root, templateDatabase, testDir } from './places';
+
+/** Builds the application, starts one Postgres for all tests, and migrates the database that every world is copied from. */
+export default async function globalSetup(): Promise<void> {
+  await mkdir(testDir, { recursive: true });
+  const { build } = (await import(join(root, 'scripts/build.mjs'))) as { build: (outDir: string) => Promise<number> };
+  await build(builtDir);
+  const servers = await built('platform/embedded').startEmbedded({
+    dataDir: testDir,
+    postgres: true,
+    redis: true, // fetches the binary once; each world starts a Redis of its own from it
+    durable: false,
+  });
+  const { postgres } = servers;
+  if (!postgres) throw new Error('The embedded Postgres did not start');
+  (globalThis as { testServers?: { stop(): Promise<void> } }).testServers = servers;
+
+  const superuserUrl = postgres.urlFor(postgres.superuser, postgres.password, 'postgres');
+  const client = new Client({ connectionString: superuserUrl });
+  await client.connect();
+  const { rows } = await client.query<{ datname: string }>(
+    `SELECT datname FROM pg_database WHERE datname LIKE 'gatehouse_%'`,
+  );
+  for (const { datname } of rows) await client.query(`DROP DATABASE "${datname}" WITH (FORCE)`);
+  await client.end();
+
+  const login = (name: string) => ({ name, password: passwordOf(postgres.password, name) });
+  const logins = { owner: login('gatehouse_owner'), app: login('gatehouse_api'), system: login('gatehouse_relay') };
+  const { bootstrap, migrate } = built('platform/database/ground');
+  await bootstrap(superuserUrl, templateDatabase, logins);
+  await migrate(postgres.urlFor(logins.owner.name, logins.owner.password, templateDatabase));
+  await writeFile(groundFile, JSON.stringify({ superuserUrl, password: postgres.password, port: postgres.port }), {
+    mode: 0o600,
+  });
+}
+
+function passwordOf(secret: string, name: string): string {
+  return createHmac('sha256', secret).update(name).digest('hex');
+}

@@ -1,0 +1,4 @@
+/** Gives the servers back; they stop with their last user. */
+export default async function globalTeardown(): Promise<void> {
+  await (globalThis as { testServers?: { stop(): Promise<void> } }).testServers?.stop();
+}

@@ -1,0 +1,126 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client, type QueryResultRow } from 'pg';
+import type { EmbeddedServers } from '../../src/platform/embedded';
+import { built } from './built';
+import { groundFile, templateDatabase, testDir, type TestGround } from './places';
+import { GateProcess } from './process';
+
+/** A database, a Redis and processes of a test's own; what one world does, no other sees. */
+export class World {
+  private readonly processes: GateProcess[] = [];
+
+  private constructor(
+    /** The variables that every process of this world gets. */
+    readonly environment: Readonly<Record<string, string>>,
+    private readonly databaseUrls: { readonly superuser: string; readonly owner: string },
+    private readonly servers: EmbeddedServers,
+    private readonly drop: () => Promise<void>,
+  ) {}
+
+  /** With `ownPostgres`, its Postgres is a server of its own, too, so that it can be stopped and killed. */
+  static async create(options: { ownPostgres?: boolean } = {}): Promise<World> {
+    const worlds = join(testDir, 'worlds');
+    await mkdir(worlds, { recursive: true });
+    const dataDir = await mkdtemp(join(worlds, 'w-'));
+    await symlink(join(testDir, 'cache'), join(dataDir, 'cache'));
+    const servers = await built('platform/embedded').startEmbedded({
+      dataDir,
+      postgres: options.ownPostgres === true,
+      redis: true,
+      durable: false,
+    });
+    const ground = servers.postgres
+      ? await ownGround(servers.postgres)
+      : (JSON.parse(await readFile(groundFile, 'utf8')) as TestGround);
+    const database = servers.postgres ? templateDatabase : `gatehouse_${randomBytes(6).toString('hex')}`;
+    if (!servers.postgres) {
+      await withClient(ground.superuserUrl, (client) =>
+        client.query(`CREATE DATABASE ${database} TEMPLATE ${templateDatabase} OWNER gatehouse_owner`),
+      );
+    }
+    const urlOf = (name: string) => {
+      const password = createHmac('sha256', ground.password).update(name).digest('hex');
+      return `postgres://${name}:${password}@127.0.0.1:${ground.port}/${database}`;
+    };
+    const environment = {
+      DATA_DIR: dataDir,
+      DATABASE_URL: urlOf('gatehouse_api'),
+      DATABASE_SYSTEM_URL: urlOf('gatehouse_relay'),
+      REDIS_URL: servers.redis?.url ?? '',
+      FIREWALL_IP_PER_SECOND: '1000000',
+      FIREWALL_IP_BURST: '1000000',
+      SHUTDOWN_DRAIN_MS: '50',
+    };
+    const superuser = new URL(ground.superuserUrl);
+    superuser.pathname = database;
+    return new World(environment, { superuser: superuser.href, owner: urlOf('gatehouse_owner') }, servers, async () => {
+      await servers.stop();
+      if (!servers.postgres) {
+        await withClient(ground.superuserUrl, (client) => client.query(`DROP DATABASE ${database} WITH (FORCE)`));
+      }
+      await rm(dataDir, { recursive: true, force: true });
+    });
+  }
+
+  get redisUrl(): string {
+    return this.environment.REDIS_URL ?? '';
+  }
+
+  get redisPid(): number {
+    return this.servers.redis?.pid ?? 0;
+  }
+
+  get postgresPid(): number {
+    return this.servers.postgres?.pid ?? 0;
+  }
+
+  /** Starts a process of the application and waits until it is ready. */
+  async start(environment: Record<string, string> = {}): Promise<GateProcess> {
+    const gate = await GateProcess.start({ ...this.environment, ...environment });
+    this.processes.push(gate);
+    return gate;
+  }
+
+  /** Runs SQL as the superuser, past every policy: for arranging and for looking, never as the code under test. */
+  async sql<Row extends QueryResultRow = QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    return withClient(this.databaseUrls.superuser, async (client) => (await client.query<Row>(text, values)).rows);
+  }
+
+  /** A connection as the runtime role, as an attacker inside the application would have. */
+  async runtimeClient(): Promise<Client> {
+    const client = new Client({ connectionString: this.environment.DATABASE_URL });
+    await client.connect();
+    return client;
+  }
+
+  /** Ends all processes and servers of this world and removes its data. */
+  async end(): Promise<void> {
+    await Promise.all(this.processes.map((gate) => gate.end('SIGKILL')));
+    await this.drop();
+  }
+}
+
+async function ownGround(postgres: NonNullable<EmbeddedServers['postgres']>): Promise<TestGround> {
+  const { bootstrap, migrate } = built('platform/database/ground');
+  const superuserUrl = postgres.urlFor(postgres.superuser, postgres.password, 'postgres');
+  const login = (name: string) => ({
+    name,
+    password: createHmac('sha256', postgres.password).update(name).digest('hex'),
+  });
+  const logins = { owner: login('gatehouse_owner'), app: login('gatehouse_api'), system: login('gatehouse_relay') };
+  await bootstrap(superuserUrl, templateDatabase, logins);
+  await migrate(postgres.urlFor(logins.owner.name, logins.owner.password, templateDatabase));
+  return { superuserUrl, password: postgres.password, port: postgres.port };
+}
+
+async function withClient<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
