@@ -4,7 +4,12 @@ const [, , module, dataDir, database] = process.argv;
 const { startEmbedded } = await import(module);
 const embedded = await startEmbedded({ dataDir, postgres: true, redis: true });
 const { postgres, redis } = embedded;
-process.stdout.write(JSON.stringify({ redisUrl: redis.url, postgresUrl: postgres.urlFor(postgres.superuser, postgres.password, database) }));
+process.stdout.write(
+  JSON.stringify({
+    redisUrl: redis.url,
+    postgresUrl: postgres.urlFor(postgres.superuser, postgres.password, database),
+  }),
+);
 
 const stop = async () => {
   await embedded.stop();

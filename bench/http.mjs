@@ -71,7 +71,7 @@ export class ResponseReader {
   /** @param {Buffer} bytes @param {number} from */
   #parseChunks(bytes, from) {
     const parts = [];
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       const lineEnd = bytes.indexOf('\r\n', at);
       if (lineEnd < 0) return false;
       const size = parseInt(bytes.toString('latin1', at, lineEnd), 16);

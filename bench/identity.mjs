@@ -29,7 +29,11 @@ export function peerIssuer() {
     token: (changes = {}) =>
       new SignJWT({ ...claims, ...changes })
         .setProtectedHeader({ alg: 'RS256', kid: 'bench', typ: 'JWT' })
-        .setIssuer(issuer).setAudience(audience).setIssuedAt().setExpirationTime('12h').setJti(crypto.randomUUID())
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setIssuedAt()
+        .setExpirationTime('12h')
+        .setJti(crypto.randomUUID())
         .sign(privateKey),
   };
 }

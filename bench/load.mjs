@@ -54,7 +54,12 @@ export async function run(load) {
   const limit = load.requests ?? Infinity;
   const histogram = createHistogram({ figures: 3 });
 
-  let sent = 0, answered = 0, failed = 0, dropped = 0, measured = 0, reconnects = 0;
+  let sent = 0,
+    answered = 0,
+    failed = 0,
+    dropped = 0,
+    measured = 0,
+    reconnects = 0;
   /** @type {Map<number, number>} */
   const statuses = new Map();
   let stopped = false;
@@ -108,7 +113,8 @@ export async function run(load) {
       answered++;
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
       if (now >= windowStart && now < windowEnd) measured++;
-      if (this.due >= windowStart && this.due < windowEnd) histogram.record(Math.max(1, Math.round((now - this.due) * 1000)));
+      if (this.due >= windowStart && this.due < windowEnd)
+        histogram.record(Math.max(1, Math.round((now - this.due) * 1000)));
       workload.answered?.(status, this.reader.head, this.reader.body, /** @type {Buffer} */ (this.request));
       this.due = -1;
       const closing = this.reader.closing;
@@ -153,7 +159,9 @@ export async function run(load) {
   windowStart = started + load.warmupSeconds * 1000;
   if (load.requests === undefined) windowEnd = windowStart + load.seconds * 1000;
   const pool = Array.from({ length: load.connections }, () => new Connection());
-  await Promise.all(pool.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))));
+  await Promise.all(
+    pool.map(({ socket }) => new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))),
+  );
 
   let busyFrom = performance.eventLoopUtilization();
   const warm = setTimeout(() => (busyFrom = performance.eventLoopUtilization()), load.warmupSeconds * 1000);
@@ -184,13 +192,20 @@ export async function run(load) {
   }
   const busy = performance.eventLoopUtilization(busyFrom).utilization;
   let drain;
-  const impatient = load.requests === undefined ? new Promise((resolve) => (drain = setTimeout(resolve, DRAIN_SECONDS * 1000))) : new Promise(() => {});
+  const impatient =
+    load.requests === undefined
+      ? new Promise((resolve) => (drain = setTimeout(resolve, DRAIN_SECONDS * 1000)))
+      : new Promise(() => {});
   await Promise.race([done, impatient]);
   clearTimeout(drain);
   clearTimeout(warm);
   const seconds = (Math.min(windowEnd, performance.now()) - windowStart) / 1000;
   const unsent = backlog.length - backlogHead;
-  for (const { socket } of pool) socket.removeAllListeners().on('error', () => {}).destroy();
+  for (const { socket } of pool)
+    socket
+      .removeAllListeners()
+      .on('error', () => {})
+      .destroy();
 
   const ms = (/** @type {number} */ p) => histogram.percentile(p) / 1000;
   /** @type {LoadResult} */
@@ -204,7 +219,15 @@ export async function run(load) {
     measured,
     seconds,
     perSecond: measured / seconds,
-    latencyMs: { p50: ms(50), p90: ms(90), p99: ms(99), p999: ms(99.9), max: histogram.max / 1000, mean: histogram.mean / 1000, count: histogram.count },
+    latencyMs: {
+      p50: ms(50),
+      p90: ms(90),
+      p99: ms(99),
+      p999: ms(99.9),
+      max: histogram.max / 1000,
+      mean: histogram.mean / 1000,
+      count: histogram.count,
+    },
     generatorBusy: busy,
     reconnects,
     summary: workload.summary?.(),

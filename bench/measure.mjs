@@ -50,7 +50,11 @@ export async function inTurn(rounds, subjects, measure) {
  */
 export async function load(load, { expect, nice } = {}) {
   /** @type {import('./load.mjs').LoadResult} */
-  const result = await runScript('load.mjs', { ...load, workload: new URL(`workloads/${load.workload}`, import.meta.url).href }, { nice });
+  const result = await runScript(
+    'load.mjs',
+    { ...load, workload: new URL(`workloads/${load.workload}`, import.meta.url).href },
+    { nice },
+  );
   const { sent, answered, failed, pending, statuses } = result;
   const counted = Object.values(statuses).reduce((sum, count) => sum + count, 0);
   if (sent !== answered + failed + pending || counted !== answered) {
@@ -59,7 +63,9 @@ export async function load(load, { expect, nice } = {}) {
   if (expect !== undefined) {
     const unexpected = Object.keys(statuses).filter((status) => !expect.includes(Number(status)));
     if (unexpected.length > 0 || failed > 0 || pending > 0 || answered === 0) {
-      throw new Void(`not every request got ${expect.join(' or ')}: ${JSON.stringify({ sent, failed, pending, statuses })}`);
+      throw new Void(
+        `not every request got ${expect.join(' or ')}: ${JSON.stringify({ sent, failed, pending, statuses })}`,
+      );
     }
   }
   return result;

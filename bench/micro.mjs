@@ -76,7 +76,8 @@ for await (const chunk of process.stdin) input += chunk;
 const job = JSON.parse(input);
 /** @type {Subject} */
 const subject = await (await import(job.module)).create(job.config ?? {});
-const timed = (/** @type {number} */ seconds) => (job.mode === 'serial' ? serial(subject, seconds) : inFlightLoop(subject, seconds, job.inFlight ?? 1));
+const timed = (/** @type {number} */ seconds) =>
+  job.mode === 'serial' ? serial(subject, seconds) : inFlightLoop(subject, seconds, job.inFlight ?? 1);
 let result;
 if (job.mode === 'race') result = await race(subject, job.calls ?? 1, job.startAt ?? 0);
 else {
@@ -85,4 +86,6 @@ else {
 }
 const summary = await subject.summary?.();
 await subject.close?.();
-process.stdout.write(JSON.stringify({ ...result, perSecond: result.operations / result.seconds, summary }), () => process.exit(0));
+process.stdout.write(JSON.stringify({ ...result, perSecond: result.operations / result.seconds, summary }), () =>
+  process.exit(0),
+);

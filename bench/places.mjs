@@ -21,11 +21,18 @@ function layOut(list) {
 
 function allowedCores() {
   try {
-    const text = execFileSync('taskset', ['-pc', String(process.pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    return text.slice(text.lastIndexOf(':') + 1).trim().split(',').flatMap((part) => {
-      const [from, to = from] = part.split('-').map(Number);
-      return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    const text = execFileSync('taskset', ['-pc', String(process.pid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
+    return text
+      .slice(text.lastIndexOf(':') + 1)
+      .trim()
+      .split(',')
+      .flatMap((part) => {
+        const [from, to = from] = part.split('-').map(Number);
+        return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+      });
   } catch {
     return undefined;
   }

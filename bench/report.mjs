@@ -33,7 +33,9 @@ export function figure(value) {
 /** @param {Sample | null} sample */
 function shown(sample) {
   if (sample === null) return '–';
-  return sample.values.length > 1 ? `${figure(sample.median)} (${figure(sample.min)}–${figure(sample.max)})` : figure(sample.median);
+  return sample.values.length > 1
+    ? `${figure(sample.median)} (${figure(sample.min)}–${figure(sample.max)})`
+    : figure(sample.median);
 }
 
 /** @param {Row[]} rows */
@@ -45,13 +47,15 @@ export function table(rows) {
       shown(ours),
       peer,
       peer === '' ? '' : shown(theirs),
-      ratio === null ? '–' : `${ratio.toFixed(2)} ×`,
+      ratio === null ? '–' : `${figure(ratio)} ×`,
       goal,
       (met === null ? 'not judged' : met ? 'met' : 'MISSED') + (note ? `: ${note}` : ''),
     ]),
   ];
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  return lines.map((line) => `  ${line.map((cell, column) => cell.padEnd(widths[column])).join('  ')}`.trimEnd()).join('\n');
+  return lines
+    .map((line) => `  ${line.map((cell, column) => cell.padEnd(widths[column])).join('  ')}`.trimEnd())
+    .join('\n');
 }
 
 /**
@@ -61,7 +65,13 @@ export function table(rows) {
 export function writeResult(name, report, options) {
   const folder = new URL('results/', import.meta.url);
   mkdirSync(folder, { recursive: true });
-  const machine = { node: process.version, cpu: cpus()[0]?.model ?? '', cores: cpus().length, memoryGb: Math.round(totalmem() / 2 ** 30), pinned: cores ?? null };
+  const machine = {
+    node: process.version,
+    cpu: cpus()[0]?.model ?? '',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    pinned: cores ?? null,
+  };
   const result = { bench: name, at: new Date().toISOString(), commit: commit(), machine, options, ...report };
   writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(result, null, 2)}\n`);
   return `bench/results/${name}.json`;
@@ -69,7 +79,11 @@ export function writeResult(name, report, options) {
 
 function commit() {
   try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     return null;
   }

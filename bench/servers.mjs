@@ -59,20 +59,35 @@ export async function freePort() {
  * @param {boolean} [options.ownGroup] Stop its children, too (a server started through `npm run`).
  * @returns {Promise<Server>}
  */
-export async function startServer({ name, args, command = process.execPath, env = {}, cwd = root, place = 'server', readyPath = '/', readyHeaders = {}, readyWithinSeconds = 60, ownGroup = false, everyCore = false }) {
+export async function startServer({
+  name,
+  args,
+  command = process.execPath,
+  env = {},
+  cwd = root,
+  place = 'server',
+  readyPath = '/',
+  readyHeaders = {},
+  readyWithinSeconds = 60,
+  ownGroup = false,
+  everyCore = false,
+}) {
   const host = '127.0.0.1';
   const port = await freePort();
   mkdirSync(join(scratch, 'logs'), { recursive: true });
   const logFile = join(scratch, 'logs', `${name}.log`);
   const log = openSync(logFile, 'w');
   const started = performance.now();
-  const child = spawn(...(everyCore ? /** @type {[string, string[]]} */ ([command, args]) : pinned(place, command, args)), {
-    cwd,
-    env: { ...process.env, ...env, PORT: String(port), HOST: host },
-    // The access log is written, as part of the work, to where it costs no disk.
-    stdio: ['ignore', process.env.BENCH_LOGS ? log : 'ignore', log],
-    detached: ownGroup,
-  });
+  const child = spawn(
+    ...(everyCore ? /** @type {[string, string[]]} */ ([command, args]) : pinned(place, command, args)),
+    {
+      cwd,
+      env: { ...process.env, ...env, PORT: String(port), HOST: host },
+      // The access log is written, as part of the work, to where it costs no disk.
+      stdio: ['ignore', process.env.BENCH_LOGS ? log : 'ignore', log],
+      detached: ownGroup,
+    },
+  );
   closeSync(log);
   const url = `http://${host}:${port}`;
   running.add(child);
@@ -88,19 +103,32 @@ export async function startServer({ name, args, command = process.execPath, env 
     }
     await sleep(20);
   }
-  return { name, host, port, url, readyAfterMs: performance.now() - started, rssBytes: () => rssBytes(child), stop: () => stopChild(child, ownGroup) };
+  return {
+    name,
+    host,
+    port,
+    url,
+    readyAfterMs: performance.now() - started,
+    rssBytes: () => rssBytes(child),
+    stop: () => stopChild(child, ownGroup),
+  };
 }
 
 /** @param {string} file */
 function tail(file) {
   const text = readFileSync(file, 'utf8').trim();
-  return text === '' ? 'nothing on stderr (BENCH_LOGS=1 keeps stdout in the log as well)' : `its stderr ends:\n${text.slice(-2000)}`;
+  return text === ''
+    ? 'its log is empty (BENCH_LOGS=1 keeps stdout in the log as well)'
+    : `its log ends:\n${text.split('\n').slice(-8).join('\n')}`;
 }
 
 /** @param {string} url @param {Record<string, string>} headers */
 async function answers(url, headers) {
   try {
-    const response = await fetch(url, { headers: { ...headers, connection: 'close' }, signal: AbortSignal.timeout(2000) });
+    const response = await fetch(url, {
+      headers: { ...headers, connection: 'close' },
+      signal: AbortSignal.timeout(2000),
+    });
     await response.arrayBuffer();
     return response.status === 200;
   } catch {
@@ -140,14 +168,16 @@ export async function runScript(script, input, { place = 'load', nice = 0 } = {}
   const [command, args] = pinned(place, process.execPath, [fileURLToPath(new URL(script, import.meta.url))]);
   const child = nice === 0 ? spawn(command, args) : spawn('nice', ['-n', String(nice), command, ...args]);
   running.add(child);
-  let out = '', err = '';
+  let out = '',
+    err = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (err += text));
   child.stdin.on('error', () => {}); // it ended early: its exit code says so below
   child.stdin.end(JSON.stringify(input));
   const [code] = await once(child, 'close');
   running.delete(child);
-  if (code !== 0) throw new Error(`${script} failed (${code}): ${/^\w*Error\b.*/m.exec(err)?.[0] ?? err.trim().slice(-2000)}`);
+  if (code !== 0)
+    throw new Error(`${script} failed (${code}): ${/^\w*Error\b.*/m.exec(err)?.[0] ?? err.trim().slice(-2000)}`);
   return JSON.parse(out);
 }
 
@@ -168,18 +198,33 @@ export async function runScript(script, input, { place = 'load', nice = 0 } = {}
 export async function startGround({ redis = true, postgres = false } = {}) {
   const dataDir = join(scratch, 'data');
   const given = { redisUrl: process.env.REDIS_URL ?? '', postgresUrl: process.env.BENCH_DATABASE_URL ?? '' };
-  if ((!redis || given.redisUrl) && (!postgres || given.postgresUrl)) return { ...given, dataDir, stop: async () => {} };
+  if ((!redis || given.redisUrl) && (!postgres || given.postgresUrl))
+    return { ...given, dataDir, stop: async () => {} };
 
   const module = join(root, 'dist', 'platform', 'embedded', 'index.js');
-  if (!existsSync(module)) throw new Error('no dist/platform/embedded: run `npm run build` in the root first, or set REDIS_URL and BENCH_DATABASE_URL');
+  if (!existsSync(module))
+    throw new Error(
+      'no dist/platform/embedded: run `npm run build` in the root first, or set REDIS_URL and BENCH_DATABASE_URL',
+    );
   mkdirSync(dataDir, { recursive: true });
-  const child = spawn(...pinned('ground', process.execPath, [fileURLToPath(new URL('ground.mjs', import.meta.url)), pathToFileURL(module).href, dataDir, DATABASE]), {
-    cwd: root,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    ...pinned('ground', process.execPath, [
+      fileURLToPath(new URL('ground.mjs', import.meta.url)),
+      pathToFileURL(module).href,
+      dataDir,
+      DATABASE,
+    ]),
+    {
+      cwd: root,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   running.add(child);
   child.once('exit', () => running.delete(child));
-  const first = await Promise.race([once(child.stdout.setEncoding('utf8'), 'data'), once(child, 'exit').then(() => undefined)]);
+  const first = await Promise.race([
+    once(child.stdout.setEncoding('utf8'), 'data'),
+    once(child, 'exit').then(() => undefined),
+  ]);
   if (first === undefined) throw new Error('the embedded servers did not start; what they said stands above');
   return { ...JSON.parse(first[0]), dataDir, stop: () => stopChild(child, false) };
 }

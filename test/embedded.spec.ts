@@ -6,6 +6,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,6 +17,7 @@ import {
   App,
   type AppSettings,
   compileEmbedded,
+  connectionsTo,
   eventually,
   isAlive,
   listeningAddresses,
@@ -231,7 +233,16 @@ describe('the embedded servers', () => {
   it('serve an app that starts while they are stopping', async () => {
     const leaver = start();
     const before = await leaver.ready();
-    const [, after] = await Promise.all([leaver.stop(), start().ready()]);
+    const record = readdirSync(home).find((name) => /^watchdog\.\d+\.json$/.test(name)) ?? '';
+    const { port } = JSON.parse(readFileSync(join(home, record), 'utf8')) as { port: number };
+    // Postgres cannot end before the second app is there.
+    process.kill(before.postgres.pid, 'SIGSTOP');
+    const stopped = leaver.stop();
+    await eventually(() => !isAlive(before.redis.pid));
+    const successor = start();
+    await eventually(() => connectionsTo(port) === 2);
+    process.kill(before.postgres.pid, 'SIGCONT');
+    const [, after] = await Promise.all([stopped, successor.ready()]);
     expect(await query(after.postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     expect(await redisCommand(before.redis.url, 'PING')).toBe('PONG');
   });

@@ -20,17 +20,44 @@ export default async function authoriser(options) {
     ...(options.peersOnly ? [] : [{ name: 'ours', module: '../ours/authoriser.mjs' }]),
     ...LIBRARIES.map((name) => ({ name, module: '../peers/authoriser.mjs' })),
   ];
-  const results = await inTurn(options.rounds, subjects, ({ name, module }) =>
-    /** @type {Promise<import('../micro.mjs').MicroResult>} */ (
-      runScript('micro.mjs', { module: new URL(module, import.meta.url).href, config: { ...config, library: name }, mode: 'serial', warmupSeconds: options.warmupSeconds, seconds: options.seconds }, { place: 'server' })
-    ),
+  const results = await inTurn(
+    options.rounds,
+    subjects,
+    ({ name, module }) =>
+      /** @type {Promise<import('../micro.mjs').MicroResult>} */ (
+        runScript(
+          'micro.mjs',
+          {
+            module: new URL(module, import.meta.url).href,
+            config: { ...config, library: name },
+            mode: 'serial',
+            warmupSeconds: options.warmupSeconds,
+            seconds: options.seconds,
+          },
+          { place: 'server' },
+        )
+      ),
   );
-  const microseconds = new Map([...results].map(([name, list]) => [name, sample(list.map(({ seconds, operations }) => (seconds / operations) * 1e6))]));
+  const microseconds = new Map(
+    [...results].map(([name, list]) => [
+      name,
+      sample(list.map(({ seconds, operations }) => (seconds / operations) * 1e6)),
+    ]),
+  );
   const ours = microseconds.get('ours') ?? null;
   /** @type {import('../report.mjs').Row[]} */
   const rows = LIBRARIES.map((name) => {
     const theirs = /** @type {import('../measure.mjs').Sample} */ (microseconds.get(name));
-    return { what: 'one decision', unit: 'µs', ours, peer: name, theirs, ratio: ours && ratio(ours, theirs), goal: `≤ ${HIT_GOAL_MICROSECONDS} µs`, met: ours && ours.median <= HIT_GOAL_MICROSECONDS };
+    return {
+      what: 'one decision',
+      unit: 'µs',
+      ours,
+      peer: name,
+      theirs,
+      ratio: ours && ratio(ours, theirs),
+      goal: `≤ ${HIT_GOAL_MICROSECONDS} µs`,
+      met: ours && ours.median <= HIT_GOAL_MICROSECONDS,
+    };
   });
   rows.push(options.peersOnly ? { ...verificationsRow(null) } : verificationsRow(await verificationsOverHttp(options)));
   return { rows, notes: [], detail: Object.fromEntries(results) };
@@ -57,7 +84,20 @@ async function verificationsOverHttp({ connections }) {
   const headers = { Authorization: `Bearer ${await ours.token({ ...claims, sub: 'user_authoriser' })}` };
   const before = await ours.counter('authoriser_verifications_total');
   const { host, port } = ours;
-  await load({ host, port, connections, mode: 'closed', warmupSeconds: 0, seconds: 0, requests: REQUESTS, workload: 'fixed.mjs', args: { requests: [{ path: '/me', headers }] } }, { expect: [200] });
+  await load(
+    {
+      host,
+      port,
+      connections,
+      mode: 'closed',
+      warmupSeconds: 0,
+      seconds: 0,
+      requests: REQUESTS,
+      workload: 'fixed.mjs',
+      args: { requests: [{ path: '/me', headers }] },
+    },
+    { expect: [200] },
+  );
   const after = await ours.counter('authoriser_verifications_total');
   await ours.stop();
   await ground.stop();

@@ -27,7 +27,7 @@ export default async function bookings(options) {
   const { postgresUrl } = ground;
   const ours = await startOurs({ dataDir: ground.dataDir }); // it lays the tables, too
   const seconds = options.warmupSeconds + options.seconds;
-  const slotsPerRun = Math.ceil(seconds * SLOTS_PER_SECOND / CLIENTS) * CLIENTS;
+  const slotsPerRun = Math.ceil((seconds * SLOTS_PER_SECOND) / CLIENTS) * CLIENTS;
   const subjects = [{ name: 'ours' }, { name: 'pgbench' }];
   await seedBookings(postgresUrl, subjects.length * options.rounds * slotsPerRun + 1);
   const url = await benchLogin(postgresUrl);
@@ -48,23 +48,51 @@ export default async function bookings(options) {
       const run = { script: SCRIPT, url, clients: CLIENTS };
       // pgbench has no warm-up of its own: two runs, the second going on where no client of the first can have been.
       const share = Math.floor((stride * options.warmupSeconds) / seconds);
-      const warm = options.warmupSeconds > 0 ? await pgbench({ ...run, seconds: options.warmupSeconds, variables: { base: from - 1, stride, i: 0 } }) : { transactions: 0 };
-      const measured = await pgbench({ ...run, seconds: options.seconds, variables: { base: from - 1, stride, i: share } });
+      const warm =
+        options.warmupSeconds > 0
+          ? await pgbench({ ...run, seconds: options.warmupSeconds, variables: { base: from - 1, stride, i: 0 } })
+          : { transactions: 0 };
+      const measured = await pgbench({
+        ...run,
+        seconds: options.seconds,
+        variables: { base: from - 1, stride, i: share },
+      });
       await reconcile(postgresUrl, from, to, warm.transactions + measured.transactions, 'pgbench');
       return measured.perSecond;
     }
     const run = await load(
-      { host, port, connections: CLIENTS, mode: 'closed', warmupSeconds: options.warmupSeconds, seconds: options.seconds, workload: 'bookings.mjs', args: { token, from, to } },
+      {
+        host,
+        port,
+        connections: CLIENTS,
+        mode: 'closed',
+        warmupSeconds: options.warmupSeconds,
+        seconds: options.seconds,
+        workload: 'bookings.mjs',
+        args: { token, from, to },
+      },
       { expect: [201] },
     );
-    if (/** @type {{ ranOut: boolean }} */ (run.summary).ranOut) throw new Void('the seeded slots ran out: raise SLOTS_PER_SECOND');
+    if (/** @type {{ ranOut: boolean }} */ (run.summary).ranOut)
+      throw new Void('the seeded slots ran out: raise SLOTS_PER_SECOND');
     await reconcile(postgresUrl, from, to, run.statuses[201], 'Gatehouse');
     return run.perSecond;
   });
   const [mine, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
   const times = ratio(mine, theirs);
   /** @type {import('../report.mjs').Row[]} */
-  const rows = [{ what: `bookings, ${CLIENTS} clients`, unit: '/s', ours: mine, peer: 'pgbench, same SQL', theirs, ratio: times, goal: `≥ ${GOAL} ×`, met: times >= GOAL }];
+  const rows = [
+    {
+      what: `bookings, ${CLIENTS} clients`,
+      unit: '/s',
+      ours: mine,
+      peer: 'pgbench, same SQL',
+      theirs,
+      ratio: times,
+      goal: `≥ ${GOAL} ×`,
+      met: times >= GOAL,
+    },
+  ];
   rows.push(await duplicate(options, ours, token));
   await reconcile(postgresUrl, 0, 1, 1, 'Gatehouse, replaying');
   await ours.stop();
@@ -85,22 +113,48 @@ async function duplicate(options, { host, port, url }, token) {
   const headers = { Authorization: `Bearer ${token}` };
   const key = `bench-${randomUUID()}`;
   const body = { patientId: patientId(0), slotId: slotId(0), type: 'comprehensive_exam' };
-  const booked = await fetch(`${url}/appointments`, { method: 'POST', headers: { ...headers, 'idempotency-key': key, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  const booked = await fetch(`${url}/appointments`, {
+    method: 'POST',
+    headers: { ...headers, 'idempotency-key': key, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
   if (booked.status !== 201) throw new Void(`the booking to be repeated got ${booked.status}: ${await booked.text()}`);
   const { appointmentId } = /** @type {{ appointmentId: string }} */ (await booked.json());
   const cases = [
-    { name: 'again', status: 201, request: { method: 'POST', path: '/appointments', headers: { ...headers, 'Idempotency-Key': key }, body } },
+    {
+      name: 'again',
+      status: 201,
+      request: { method: 'POST', path: '/appointments', headers: { ...headers, 'Idempotency-Key': key }, body },
+    },
     { name: 'read', status: 200, request: { path: `/appointments/${appointmentId}`, headers } },
   ];
   const results = await inTurn(options.rounds, cases, async ({ status, request }) => {
     const run = await load(
       // One connection: repeats of one key wait for each other, and the question is what one costs.
-      { host, port, connections: 1, mode: 'closed', warmupSeconds: options.warmupSeconds, seconds: options.seconds, workload: 'fixed.mjs', args: { requests: [request] } },
+      {
+        host,
+        port,
+        connections: 1,
+        mode: 'closed',
+        warmupSeconds: options.warmupSeconds,
+        seconds: options.seconds,
+        workload: 'fixed.mjs',
+        args: { requests: [request] },
+      },
       { expect: [status] },
     );
     return 1e6 / run.perSecond;
   });
   const [again, read] = [sample(results.get('again') ?? []), sample(results.get('read') ?? [])];
   const times = ratio(again, read);
-  return { what: 'a booking sent again', unit: 'µs', ours: again, peer: 'GET /appointments/{id}', theirs: read, ratio: times, goal: '≤ 1 ×', met: times <= 1 };
+  return {
+    what: 'a booking sent again',
+    unit: 'µs',
+    ours: again,
+    peer: 'GET /appointments/{id}',
+    theirs: read,
+    ratio: times,
+    goal: '≤ 1 ×',
+    met: times <= 1,
+  };
 }

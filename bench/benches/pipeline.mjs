@@ -30,14 +30,26 @@ export default async function pipeline(options) {
   const notes = [];
   const ground = await startGround({ postgres: !options.peersOnly });
   const ours = options.peersOnly ? undefined : await startOwn(ground);
-  const answer = ours ? await (await fetch(`${ours.url}/me`, { headers: ours.headers })).text() : JSON.stringify(claims);
+  const answer = ours
+    ? await (await fetch(`${ours.url}/me`, { headers: ours.headers })).text()
+    : JSON.stringify(claims);
   const peers = await startPeers(ground, answer, notes);
   const subjects = ours ? [ours, ...peers] : peers;
 
   /** @param {Subject} subject @param {Partial<import('../load.mjs').Load>} how */
   const get = ({ host, port, headers }, how) =>
     load(
-      { host, port, connections: options.connections, mode: 'closed', warmupSeconds: options.warmupSeconds, seconds: options.seconds, workload: 'fixed.mjs', args: { requests: [{ path: '/me', headers }] }, ...how },
+      {
+        host,
+        port,
+        connections: options.connections,
+        mode: 'closed',
+        warmupSeconds: options.warmupSeconds,
+        seconds: options.seconds,
+        workload: 'fixed.mjs',
+        args: { requests: [{ path: '/me', headers }] },
+        ...how,
+      },
       { expect: [200] },
     );
 
@@ -45,32 +57,64 @@ export default async function pipeline(options) {
   const perSecond = samples(throughput, ({ perSecond }) => perSecond);
   for (const [name, results] of throughput) {
     const busy = sample(results.map(({ generatorBusy }) => generatorBusy)).median;
-    if (busy > GENERATOR_LIMIT) notes.push(`the load generator was ${Math.round(busy * 100)} % busy with ${name}: that server can do more than is shown`);
+    if (busy > GENERATOR_LIMIT)
+      notes.push(
+        `the load generator was ${Math.round(busy * 100)} % busy with ${name}: that server can do more than is shown`,
+      );
   }
   /** @type {import('../report.mjs').Row[]} */
   const rows = PEERS.map(({ name, label, goal }) => {
     const [mine, theirs] = [perSecond.get('ours') ?? null, perSecond.get(name) ?? null];
     const times = mine && theirs ? ratio(mine, theirs) : null;
-    return { what: 'throughput', unit: 'requests/s', ours: mine, peer: label, theirs, ratio: times, goal: `≥ ${goal} ×`, met: times === null ? null : times >= goal };
+    return {
+      what: 'throughput',
+      unit: 'requests/s',
+      ours: mine,
+      peer: label,
+      theirs,
+      ratio: times,
+      goal: `≥ ${goal} ×`,
+      met: times === null ? null : times >= goal,
+    };
   });
 
   const bare = peers.find(({ name }) => name === 'nest-bare');
   const bareMaximum = perSecond.get('nest-bare')?.median;
   if (bare && bareMaximum) {
     const rate = bareMaximum * LOAD_SHARE;
-    const latency = await inTurn(options.rounds, ours ? [ours, bare] : [bare], (subject) => get(subject, { mode: 'open', ratePerSecond: rate }));
+    const latency = await inTurn(options.rounds, ours ? [ours, bare] : [bare], (subject) =>
+      get(subject, { mode: 'open', ratePerSecond: rate }),
+    );
     for (const share of /** @type {const} */ (['p50', 'p99'])) {
       const values = samples(latency, ({ latencyMs }) => latencyMs[share]);
       const [mine, theirs] = [values.get('ours') ?? null, values.get('nest-bare') ?? null];
       const times = mine && theirs ? ratio(mine, theirs) : null;
-      rows.push({ what: `${share} at ${figure(rate)}/s (70 % of (a))`, unit: 'ms', ours: mine, peer: '(a) bare Nest', theirs, ratio: times, goal: share === 'p99' ? '< 1 ×' : '', met: share === 'p99' && times !== null ? times < 1 : null });
+      rows.push({
+        what: `${share} at ${figure(rate)}/s (70 % of (a))`,
+        unit: 'ms',
+        ours: mine,
+        peer: '(a) bare Nest',
+        theirs,
+        ratio: times,
+        goal: share === 'p99' ? '< 1 ×' : '',
+        met: share === 'p99' && times !== null ? times < 1 : null,
+      });
     }
   }
 
   if (ours && options.million) {
     await get(ours, { requests: MILLION, warmupSeconds: 0 });
     const megabytes = sample([ours.rssBytes() / 1e6]);
-    rows.push({ what: 'memory after 1,000,000 requests more', unit: 'MB', ours: megabytes, peer: '', theirs: null, ratio: null, goal: `< ${RSS_GOAL_MB} MB`, met: megabytes.median < RSS_GOAL_MB });
+    rows.push({
+      what: 'memory after 1,000,000 requests more',
+      unit: 'MB',
+      ours: megabytes,
+      peer: '',
+      theirs: null,
+      ratio: null,
+      goal: `< ${RSS_GOAL_MB} MB`,
+      met: megabytes.median < RSS_GOAL_MB,
+    });
   }
   await Promise.all(subjects.map((subject) => subject.stop()));
   await ground.stop();
@@ -88,7 +132,12 @@ async function startPeers({ redisUrl }, answer, notes) {
   const { publicKeyPem, token } = peerIssuer();
   const headers = { Authorization: `Bearer ${await token()}` };
   const script = (/** @type {string} */ name) => [fileURLToPath(new URL(`../peers/${name}.mjs`, import.meta.url))];
-  const upstream = await startServer({ name: 'upstream', args: script('upstream'), env: { BENCH_ANSWER: answer }, place: 'ground' });
+  const upstream = await startServer({
+    name: 'upstream',
+    args: script('upstream'),
+    env: { BENCH_ANSWER: answer },
+    place: 'ground',
+  });
   const env = {
     NODE_ENV: 'production',
     BENCH_ANSWER: answer,
@@ -102,9 +151,21 @@ async function startPeers({ redisUrl }, answer, notes) {
   const started = [];
   for (const { name, label } of PEERS) {
     try {
-      started.push({ ...(await startServer({ name, args: script(name), env, readyPath: '/me', readyHeaders: headers, readyWithinSeconds: 20 })), headers });
+      started.push({
+        ...(await startServer({
+          name,
+          args: script(name),
+          env,
+          readyPath: '/me',
+          readyHeaders: headers,
+          readyWithinSeconds: 20,
+        })),
+        headers,
+      });
     } catch (error) {
-      notes.push(`${label} could not be started on ${process.version}, and is not in the table: ${error instanceof Error ? error.message : error}`);
+      notes.push(
+        `${label} could not be started on ${process.version}, and is not in the table: ${error instanceof Error ? error.message : error}`,
+      );
     }
   }
   return started;

@@ -20,10 +20,20 @@ export default async function start(options) {
   for (let round = 0; round < options.rounds; round++) {
     rmSync(copy, { recursive: true, force: true });
     mkdirSync(copy, { recursive: true });
-    for (const name of readdirSync(root)) if (!NOT_COPIED.has(name)) cpSync(join(root, name), join(copy, name), { recursive: true });
+    for (const name of readdirSync(root))
+      if (!NOT_COPIED.has(name)) cpSync(join(root, name), join(copy, name), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
     for (const state of /** @type {const} */ (['cold', 'warm'])) {
-      const server = await startServer({ name: `start-${state}`, command: 'npm', args: ['run', 'start:dev'], cwd: copy, env: { DATA_DIR: join(copy, '.gatehouse') }, readyPath: '/health/ready', ownGroup: true, everyCore: true });
+      const server = await startServer({
+        name: `start-${state}`,
+        command: 'npm',
+        args: ['run', 'start:dev'],
+        cwd: copy,
+        env: { DATA_DIR: join(copy, '.gatehouse') },
+        readyPath: '/health/ready',
+        ownGroup: true,
+        everyCore: true,
+      });
       seconds[state].push(server.readyAfterMs / 1000);
       await server.stop();
     }
@@ -32,7 +42,16 @@ export default async function start(options) {
   return {
     rows: /** @type {const} */ (['cold', 'warm']).map((state) => {
       const ours = sample(seconds[state]);
-      return { what: `npm run start:dev, ${state}`, unit: 's to ready', ours, peer: '', theirs: null, ratio: null, goal: `≤ ${GOALS[state]} s`, met: ours.median <= GOALS[state] };
+      return {
+        what: `npm run start:dev, ${state}`,
+        unit: 's to ready',
+        ours,
+        peer: '',
+        theirs: null,
+        ratio: null,
+        goal: `≤ ${GOALS[state]} s`,
+        met: ours.median <= GOALS[state],
+      };
     }),
     notes: ['on all cores: nothing else is to be measured beside it'],
   };

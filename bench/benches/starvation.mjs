@@ -30,8 +30,15 @@ export default async function starvation(options) {
   await seedBookings(ground.postgresUrl, 2 * options.rounds * perRun);
   const { host, port } = ours;
   const token = await ours.token(claims);
-  const floodHeaders = { Authorization: `Bearer ${await ours.token({ ...claims, sub: 'user_flood', client_id: 'client_flood' })}` };
-  const flood = { host, port, workload: 'fixed.mjs', args: { requests: FLOODED.map((path) => ({ path, headers: floodHeaders })) } };
+  const floodHeaders = {
+    Authorization: `Bearer ${await ours.token({ ...claims, sub: 'user_flood', client_id: 'client_flood' })}`,
+  };
+  const flood = {
+    host,
+    port,
+    workload: 'fixed.mjs',
+    args: { requests: FLOODED.map((path) => ({ path, headers: floodHeaders })) },
+  };
   const { warmupSeconds, seconds } = options;
 
   let nextSlot = 0;
@@ -39,18 +46,43 @@ export default async function starvation(options) {
   const book = async () => {
     const from = nextSlot;
     nextSlot += perRun;
-    const run = await load({ host, port, connections: BOOKING_CONNECTIONS, mode: 'open', ratePerSecond: BOOKINGS_PER_SECOND, warmupSeconds, seconds, workload: 'bookings.mjs', args: { token, from, to: nextSlot } });
+    const run = await load({
+      host,
+      port,
+      connections: BOOKING_CONNECTIONS,
+      mode: 'open',
+      ratePerSecond: BOOKINGS_PER_SECOND,
+      warmupSeconds,
+      seconds,
+      workload: 'bookings.mjs',
+      args: { token, from, to: nextSlot },
+    });
     asked += run.sent;
     return run;
   };
 
-  const capacity = (await load({ ...flood, connections: options.connections, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
-  const alone = [], flooded = [], floods = [];
+  const capacity = (
+    await load(
+      { ...flood, connections: options.connections, mode: 'closed', warmupSeconds, seconds },
+      { expect: [200] },
+    )
+  ).perSecond;
+  const alone = [],
+    flooded = [],
+    floods = [];
   for (let round = 0; round < options.rounds; round++) {
     alone.push(await book());
     const flooding = load(
       // The generator of the flood gives way to that of the bookings, whose delays are the result.
-      { ...flood, connections: FLOOD_CONNECTIONS, mode: 'open', ratePerSecond: capacity * FLOOD, whenBusy: 'drop', warmupSeconds: FLOOD_LEAD_SECONDS, seconds: warmupSeconds + seconds },
+      {
+        ...flood,
+        connections: FLOOD_CONNECTIONS,
+        mode: 'open',
+        ratePerSecond: capacity * FLOOD,
+        whenBusy: 'drop',
+        warmupSeconds: FLOOD_LEAD_SECONDS,
+        seconds: warmupSeconds + seconds,
+      },
       { nice: 10 },
     );
     const lead = new Promise((resolve) => setTimeout(resolve, FLOOD_LEAD_SECONDS * 1000));
@@ -59,25 +91,54 @@ export default async function starvation(options) {
     floods.push(result);
   }
 
-  const p99 = { alone: sample(alone.map(({ latencyMs }) => latencyMs.p99)), flooded: sample(flooded.map(({ latencyMs }) => latencyMs.p99)) };
+  const p99 = {
+    alone: sample(alone.map(({ latencyMs }) => latencyMs.p99)),
+    flooded: sample(flooded.map(({ latencyMs }) => latencyMs.p99)),
+  };
   const booked = [...alone, ...flooded].reduce((sum, { statuses }) => sum + (statuses[201] ?? 0), 0);
   const { appointments, events } = await countBookings(ground.postgresUrl, 0, nextSlot);
-  if (appointments < booked || events !== appointments) throw new Void(`${booked} bookings were answered 201, and the tables hold ${JSON.stringify({ appointments, events })}`);
+  if (appointments < booked || events !== appointments)
+    throw new Void(
+      `${booked} bookings were answered 201, and the tables hold ${JSON.stringify({ appointments, events })}`,
+    );
   const times = ratio(p99.flooded, p99.alone);
-  const failures = (/** @type {import('../load.mjs').LoadResult[]} */ runs) => sample(runs.map(({ sent, statuses }) => sent - (statuses[201] ?? 0)));
+  const failures = (/** @type {import('../load.mjs').LoadResult[]} */ runs) =>
+    sample(runs.map(({ sent, statuses }) => sent - (statuses[201] ?? 0)));
   const failed = { alone: failures(alone), flooded: failures(flooded) };
-  const strange = floods.flatMap(({ statuses }) => Object.keys(statuses)).filter((status) => status !== '200' && !TURNED_AWAY.includes(Number(status)));
+  const strange = floods
+    .flatMap(({ statuses }) => Object.keys(statuses))
+    .filter((status) => status !== '200' && !TURNED_AWAY.includes(Number(status)));
   await ours.stop();
   await ground.stop();
   return {
     rows: [
-      { what: `bookings at ${BOOKINGS_PER_SECOND}/s, flooded: p99`, unit: 'ms', ours: p99.flooded, peer: 'alone', theirs: p99.alone, ratio: times, goal: `≤ ${GOAL} ×`, met: times <= GOAL },
-      { what: 'bookings that failed, flooded', unit: 'a round', ours: failed.flooded, peer: 'alone', theirs: failed.alone, ratio: null, goal: '0', met: failed.flooded.max === 0 && failed.alone.max === 0 },
+      {
+        what: `bookings at ${BOOKINGS_PER_SECOND}/s, flooded: p99`,
+        unit: 'ms',
+        ours: p99.flooded,
+        peer: 'alone',
+        theirs: p99.alone,
+        ratio: times,
+        goal: `≤ ${GOAL} ×`,
+        met: times <= GOAL,
+      },
+      {
+        what: 'bookings that failed, flooded',
+        unit: 'a round',
+        ours: failed.flooded,
+        peer: 'alone',
+        theirs: failed.alone,
+        ratio: null,
+        goal: '0',
+        met: failed.flooded.max === 0 && failed.alone.max === 0,
+      },
     ],
     notes: [
       `flooded: ${FLOODED.join(', ')}; alone they take ${figure(capacity)}/s; due in the flood ${figure(capacity * FLOOD)}/s, of which the ${FLOOD_CONNECTIONS} connections could send ${figure(sample(floods.map(({ perSecond }) => perSecond)).median)}/s`,
       `answers to the flood: ${JSON.stringify(floods.map(({ statuses, failed, dropped }) => ({ ...statuses, failed, dropped })))}`,
-      ...(strange.length > 0 ? [`the flood also got ${[...new Set(strange)].join(', ')}, which is neither an answer nor a refusal`] : []),
+      ...(strange.length > 0
+        ? [`the flood also got ${[...new Set(strange)].join(', ')}, which is neither an answer nor a refusal`]
+        : []),
       `${asked} bookings asked for, ${booked} answered 201, ${appointments} in the table`,
     ],
     detail: { capacity, alone, flooded, floods },

@@ -26,14 +26,22 @@ export default async function throttle(options) {
   /** @param {string} name @param {object} job @param {object} config @param {import('../places.mjs').Place} place @returns {Promise<import('../micro.mjs').MicroResult>} */
   const run = (name, job, config, place) => {
     const module = new URL(name === 'ours' ? '../ours/throttle.mjs' : '../peers/throttle.mjs', import.meta.url).href;
-    return runScript('micro.mjs', { module, config: { redisUrl, library: name, prefix: `${randomUUID()}:`, ...config }, ...job }, { place });
+    return runScript(
+      'micro.mjs',
+      { module, config: { redisUrl, library: name, prefix: `${randomUUID()}:`, ...config }, ...job },
+      { place },
+    );
   };
 
   const speed = await inTurn(options.rounds, subjects, ({ name }) =>
     run(
       name,
       { mode: 'in flight', inFlight: IN_FLIGHT, warmupSeconds: options.warmupSeconds, seconds: options.seconds },
-      { keys: CALLERS, tier: { limit: UNREACHED, windowSeconds: 60 }, plan: { burst: UNREACHED, perSecond: UNREACHED, perDay: UNREACHED } },
+      {
+        keys: CALLERS,
+        tier: { limit: UNREACHED, windowSeconds: 60 },
+        plan: { burst: UNREACHED, perSecond: UNREACHED, perDay: UNREACHED },
+      },
       'server',
     ),
   );
@@ -47,7 +55,16 @@ export default async function throttle(options) {
   const rows = PEERS.map((name, i) => {
     const theirs = /** @type {import('../measure.mjs').Sample} */ (perSecond.get(name));
     const times = ours && ratio(ours, theirs);
-    return { what: 'decisions', unit: '/s', ours, peer: name, theirs, ratio: times, goal: i === 0 ? `≥ ${GOAL} ×` : '', met: i === 0 && times !== null ? times >= GOAL : null };
+    return {
+      what: 'decisions',
+      unit: '/s',
+      ours,
+      peer: name,
+      theirs,
+      ratio: times,
+      goal: i === 0 ? `≥ ${GOAL} ×` : '',
+      met: i === 0 && times !== null ? times >= GOAL : null,
+    };
   });
 
   const limiters = subjects.filter(({ name }) => name !== 'bare INCR');
@@ -55,8 +72,17 @@ export default async function throttle(options) {
     await awayFromTheMinutesEnd();
     const prefix = `${randomUUID()}:`;
     const startAt = Date.now() + 1500;
-    const config = { prefix, keys: 1, tier: { limit: LIMIT, windowSeconds: 60 }, plan: { burst: UNREACHED, perSecond: UNREACHED, perDay: UNREACHED } };
-    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => run(name, { mode: 'race', calls: CALLS_PER_PROCESS, startAt }, config, 'load')));
+    const config = {
+      prefix,
+      keys: 1,
+      tier: { limit: LIMIT, windowSeconds: 60 },
+      plan: { burst: UNREACHED, perSecond: UNREACHED, perDay: UNREACHED },
+    };
+    const racers = await Promise.all(
+      Array.from({ length: PROCESSES }, () =>
+        run(name, { mode: 'race', calls: CALLS_PER_PROCESS, startAt }, config, 'load'),
+      ),
+    );
     return racers.reduce((sum, racer) => sum + racer.passed, 0);
   });
   const exact = new Map([...passed].map(([name, list]) => [name, sample(list)]));

@@ -12,7 +12,8 @@ import { root } from '../places.mjs';
  */
 export async function exported(file, name) {
   const path = join(root, file);
-  if (!existsSync(path)) throw new Error(`no ${file}: run \`npm run build\` in the root first, or correct the path in bench/ours/`);
+  if (!existsSync(path))
+    throw new Error(`no ${file}: run \`npm run build\` in the root first, or correct the path in bench/ours/`);
   const module = await import(pathToFileURL(path).href);
   const value = module[name] ?? module.default?.[name];
   if (value === undefined) throw new Error(`${file} exports no ${name}: correct the name in bench/ours/`);

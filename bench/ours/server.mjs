@@ -9,7 +9,8 @@ import { startServer } from '../servers.mjs';
  * @param {{ dataDir: string, name?: string, role?: 'api' | 'worker' | 'all', env?: Record<string, string> }} options `dataDir` of the ground, whose embedded servers it shares.
  */
 export async function startOurs({ dataDir, name = 'ours', role = 'api', env = {} }) {
-  if (!existsSync(join(root, 'dist', 'main.js'))) throw new Error('no dist/main.js: run `npm run build` in the root first (`--peers` measures the peers alone)');
+  if (!existsSync(join(root, 'dist', 'main.js')))
+    throw new Error('no dist/main.js: run `npm run build` in the root first (`--peers` measures the peers alone)');
   const server = await startServer({
     name,
     args: [join(root, 'dist', 'main.js')],
@@ -42,7 +43,9 @@ export async function startOurs({ dataDir, name = 'ours', role = 'api', env = {}
     /** The value of a counter in `/metrics`, over all its labels. @param {string} name */
     async counter(name) {
       const response = await fetch(`${server.url}/metrics`);
-      const lines = (await response.text()).split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+      const lines = (await response.text())
+        .split('\n')
+        .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
       if (lines.length === 0) throw new Error(`/metrics has no ${name}`);
       return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
     },

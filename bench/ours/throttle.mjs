@@ -13,5 +13,8 @@ const NAME = 'createBenchThrottle';
 export async function create({ redisUrl, keys, prefix, tier, plan }) {
   const createBenchThrottle = await exported(FILE, NAME);
   const throttle = await createBenchThrottle({ redisUrl, tier, plan });
-  return { operate: (/** @type {number} */ i) => throttle.decide(`${prefix}${i % keys}`), close: () => throttle.close() };
+  return {
+    operate: (/** @type {number} */ i) => throttle.decide(`${prefix}${i % keys}`),
+    close: () => throttle.close(),
+  };
 }

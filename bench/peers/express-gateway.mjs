@@ -14,13 +14,24 @@ mkdirSync(join(folder, 'models'), { recursive: true });
 writeFileSync(join(folder, 'public-key.pem'), env.BENCH_PUBLIC_KEY);
 const model = { type: 'object', properties: {}, required: [] };
 for (const name of ['users', 'applications', 'credentials']) {
-  writeFileSync(join(folder, 'models', `${name}.json`), JSON.stringify({ $id: `http://express-gateway.io/models/${name}.json`, ...model }));
+  writeFileSync(
+    join(folder, 'models', `${name}.json`),
+    JSON.stringify({ $id: `http://express-gateway.io/models/${name}.json`, ...model }),
+  );
 }
 // JSON is YAML.
 writeFileSync(
   join(folder, 'system.config.yml'),
   JSON.stringify({
-    db: { redis: { emulate: false, host: redis.hostname, port: Number(redis.port || 6379), namespace: 'EG' } },
+    db: {
+      redis: {
+        emulate: false,
+        host: redis.hostname,
+        port: Number(redis.port || 6379),
+        password: decodeURIComponent(redis.password) || undefined,
+        namespace: 'EG',
+      },
+    },
     crypto: { cipherKey: 'sensitiveKey', algorithm: 'aes256', saltRounds: 10 },
     session: { secret: 'keyboard cat', resave: false, saveUninitialized: false },
     accessTokens: { timeToExpiry: 7_200_000 },
@@ -39,8 +50,25 @@ writeFileSync(
       me: {
         apiEndpoints: ['api'],
         policies: [
-          { jwt: [{ action: { secretOrPublicKeyFile: join(folder, 'public-key.pem'), jwtExtractor: 'authBearer', checkCredentialExistence: false, algorithms: ['RS256'], issuer: env.BENCH_ISSUER, audience: env.BENCH_AUDIENCE } }] },
-          { 'rate-limit': [{ action: { max: 1_000_000_000, windowMs: 60_000, delayAfter: 0, delayMs: 0, rateLimitBy: '${req.ip}' } }] },
+          {
+            jwt: [
+              {
+                action: {
+                  secretOrPublicKeyFile: join(folder, 'public-key.pem'),
+                  jwtExtractor: 'authBearer',
+                  checkCredentialExistence: false,
+                  algorithms: ['RS256'],
+                  issuer: env.BENCH_ISSUER,
+                  audience: env.BENCH_AUDIENCE,
+                },
+              },
+            ],
+          },
+          {
+            'rate-limit': [
+              { action: { max: 1_000_000_000, windowMs: 60_000, delayAfter: 0, delayMs: 0, rateLimitBy: '${req.ip}' } },
+            ],
+          },
           { proxy: [{ action: { serviceEndpoint: 'upstream' } }] },
         ],
       },

@@ -11,7 +11,12 @@ const limiter = rateLimit({
   keyGenerator: (request) => String(request.socket.remoteAddress), // there is no Express here to work out `request.ip`
   validate: false,
 });
-const authenticate = expressjwt({ secret: env.BENCH_PUBLIC_KEY, algorithms: ['RS256'], issuer: env.BENCH_ISSUER, audience: env.BENCH_AUDIENCE });
+const authenticate = expressjwt({
+  secret: env.BENCH_PUBLIC_KEY,
+  algorithms: ['RS256'],
+  issuer: env.BENCH_ISSUER,
+  audience: env.BENCH_AUDIENCE,
+});
 
 gateway({
   middlewares: [limiter, authenticate],

@@ -27,7 +27,11 @@ const libraries = {
   'rate-limiter-flexible': (redis, { tier, plan }) => {
     const limiter = (/** @type {string} */ keyPrefix, /** @type {number} */ points, /** @type {number} */ duration) =>
       new RateLimiterRedis({ storeClient: redis, keyPrefix, points, duration });
-    const union = new RateLimiterUnion(limiter('tier', tier.limit, tier.windowSeconds), limiter('plan', plan.perSecond, 1), limiter('quota', plan.perDay, DAY_SECONDS));
+    const union = new RateLimiterUnion(
+      limiter('tier', tier.limit, tier.windowSeconds),
+      limiter('plan', plan.perSecond, 1),
+      limiter('quota', plan.perDay, DAY_SECONDS),
+    );
     return (caller) => union.consume(caller).then(() => true, refused);
   },
 
@@ -47,9 +51,21 @@ const libraries = {
       },
     };
     const limiter = (/** @type {string} */ prefix, /** @type {number} */ tokens, /** @type {number} */ seconds) =>
-      new Ratelimit({ redis: /** @type {any} */ (client), prefix, limiter: Ratelimit.slidingWindow(tokens, `${seconds} s`), ephemeralCache: false, analytics: false, timeout: 0 });
-    const limiters = [limiter('tier', tier.limit, tier.windowSeconds), limiter('plan', plan.perSecond, 1), limiter('quota', plan.perDay, DAY_SECONDS)];
-    return async (caller) => (await Promise.all(limiters.map((each) => each.limit(caller)))).every(({ success }) => success);
+      new Ratelimit({
+        redis: /** @type {any} */ (client),
+        prefix,
+        limiter: Ratelimit.slidingWindow(tokens, `${seconds} s`),
+        ephemeralCache: false,
+        analytics: false,
+        timeout: 0,
+      });
+    const limiters = [
+      limiter('tier', tier.limit, tier.windowSeconds),
+      limiter('plan', plan.perSecond, 1),
+      limiter('quota', plan.perDay, DAY_SECONDS),
+    ];
+    return async (caller) =>
+      (await Promise.all(limiters.map((each) => each.limit(caller)))).every(({ success }) => success);
   },
 };
 
@@ -66,5 +82,8 @@ export async function create(config) {
   const decide = libraries[config.library](redis, config);
   // Connected, and scripts known to the server, before anything is timed.
   await decide(`${config.prefix}warm`);
-  return { operate: (/** @type {number} */ i) => decide(`${config.prefix}${i % config.keys}`), close: () => redis.quit() };
+  return {
+    operate: (/** @type {number} */ i) => decide(`${config.prefix}${i % config.keys}`),
+    close: () => redis.quit(),
+  };
 }

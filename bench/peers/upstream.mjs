@@ -4,4 +4,7 @@ import { createServer } from 'node:http';
 
 const answer = Buffer.from(process.env.BENCH_ANSWER ?? '{}');
 const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': String(answer.length) };
-createServer((_, response) => response.writeHead(200, headers).end(answer)).listen(Number(process.env.PORT), '127.0.0.1');
+createServer((_, response) => response.writeHead(200, headers).end(answer)).listen(
+  Number(process.env.PORT),
+  '127.0.0.1',
+);

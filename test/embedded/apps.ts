@@ -145,14 +145,23 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The addresses that a process of this pid, or anybody, listens on at this port. */
+/** The addresses, in the kernel's notation, on which anybody listens at this port. */
 export function listeningAddresses(port: number): string[] {
+  return sockets('0A', 'local', port);
+}
+
+/** How many connections there are to this port of this machine. */
+export function connectionsTo(port: number): number {
+  return sockets('01', 'remote', port).length;
+}
+
+function sockets(state: string, side: 'local' | 'remote', port: number): string[] {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
   return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) =>
     readFileSync(table, 'utf8')
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
-      .filter(([, local, , state]) => state === '0A' && local?.endsWith(`:${hexPort}`))
+      .filter(([, local, remote, itsState]) => itsState === state && { local, remote }[side]?.endsWith(`:${hexPort}`))
       .map(([, local = '']) => local),
   );
 }

@@ -151,7 +151,11 @@ export const variables = {
   CONCURRENCY_BULK: required('100', integer(1, 100_000), 'the most that the bulk class may hold at once'),
   DEADLINE_MS: required('29000', integer(50, 29_000), 'when a request is ended with 504'),
 
-  SHUTDOWN_DRAIN_MS: required('500', integer(0, 60_000), 'after SIGTERM, how long clients are asked to come back on another connection before the port closes'),
+  SHUTDOWN_DRAIN_MS: required(
+    '500',
+    integer(0, 60_000),
+    'after SIGTERM, how long clients are asked to come back on another connection before the port closes',
+  ),
 
   SMS_URL: required(
     'http://127.0.0.1:4010/sms',

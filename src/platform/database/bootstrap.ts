@@ -25,7 +25,9 @@ export async function bootstrap(superuserUrl: string, database: string, logins: 
     await client.query(alter(system, ''));
     await client.query(`GRANT gatehouse_app TO ${escapeIdentifier(app.name)}`);
     await client.query(`GRANT gatehouse_system TO ${escapeIdentifier(system.name)}`);
-    await client.query(`GRANT gatehouse_lookup TO ${escapeIdentifier(owner.name)} WITH ADMIN TRUE, INHERIT FALSE, SET TRUE`);
+    await client.query(
+      `GRANT gatehouse_lookup TO ${escapeIdentifier(owner.name)} WITH ADMIN TRUE, INHERIT FALSE, SET TRUE`,
+    );
     const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
     if (rowCount === 0) {
       await client.query(`CREATE DATABASE ${escapeIdentifier(database)} OWNER ${escapeIdentifier(owner.name)}`);

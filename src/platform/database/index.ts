@@ -1,5 +1,11 @@
 export { ClassGate, type Shares } from './class-gate';
-export { DatabaseBusy, DatabaseUnavailable, OutsideTransaction, StatementCancelled, ValueRefused } from './database.errors';
+export {
+  DatabaseBusy,
+  DatabaseUnavailable,
+  OutsideTransaction,
+  StatementCancelled,
+  ValueRefused,
+} from './database.errors';
 export { DatabaseModule } from './database.module';
 export { statement, type Sql, type Statement } from './statement';
 export { UnitOfWork } from './unit-of-work';

@@ -28,7 +28,11 @@ export function pageOf(item: Type): Type {
     @ApiProperty({ type: () => item, isArray: true })
     readonly data!: unknown[];
 
-    @ApiProperty({ type: String, nullable: true, description: 'Give it as `cursor` for the next page; null on the last' })
+    @ApiProperty({
+      type: String,
+      nullable: true,
+      description: 'Give it as `cursor` for the next page; null on the last',
+    })
     readonly nextCursor!: string | null;
   }
   Object.defineProperty(PageView, 'name', { value: `${item.name}Page` });
@@ -48,7 +52,11 @@ export function cursorAfter(...keys: string[]): string {
 export function keysOf(cursor: string, count: number): string[] {
   try {
     const keys: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(keys) && keys.length === count && keys.every((key) => typeof key === 'string' && !key.includes('\0'))) {
+    if (
+      Array.isArray(keys) &&
+      keys.length === count &&
+      keys.every((key) => typeof key === 'string' && !key.includes('\0'))
+    ) {
       return keys as string[];
     }
   } catch {

@@ -9,9 +9,7 @@ type Check = (input: unknown) => void;
 
 const strict = addFormats(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true }));
 /** Queries and paths are text on the wire; a DTO's numbers and booleans are converted in place. */
-const coercing = addFormats(
-  new Ajv({ allErrors: true, strictTypes: false, useDefaults: true, coerceTypes: true }),
-);
+const coercing = addFormats(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true, coerceTypes: true }));
 
 const mostErrors = 20;
 const checks: Record<Source, Map<Type, Check>> = { body: new Map(), query: new Map(), path: new Map() };
@@ -47,8 +45,7 @@ function describe({ instancePath, keyword, params, message }: ErrorObject): Inpu
   const path = field === undefined ? instancePath : `${instancePath}/${escapePointer(field)}`;
   if (keyword === 'additionalProperties') return { path, message: 'is not known here' };
   if (keyword === 'required') return { path, message: 'is required' };
-  if (keyword === 'enum')
-    return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` };
+  if (keyword === 'enum') return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` };
   return { path: path === '' ? '/' : path, message: message ?? 'is invalid' };
 }
 
