@@ -125,6 +125,12 @@ export const variables = {
   ),
   AUTH_CACHE_ENTRIES: required('50000', integer(100, 5_000_000), 'identities kept in the memory of a process'),
 
+  THROTTLE_MODE: required(
+    'enforce',
+    oneOf(['enforce', 'shadow']),
+    'shadow counts and reports what the rate limits would refuse, and serves it',
+  ),
+
   TRUST_PROXY_HOPS: required('0', integer(0, 10), 'proxies in front whose X-Forwarded-For is believed'),
   FIREWALL_IP_PER_SECOND: required(
     '200',

@@ -45,6 +45,8 @@ export class Transaction implements Sql {
     const transaction = new Transaction(client, connections.settings.preparedStatements, opening);
     const cancel = () => {
       const { processID } = client as pg.PoolClient & { processID: number };
+      // The cancellation may arrive after this transaction; the connection is given up, lest it hit somebody else's.
+      transaction.broken = true;
       connections.cancel(processID).catch(connections.settings.onIdleError);
     };
     if (context) context.cancelStatement = cancel;

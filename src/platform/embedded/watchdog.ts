@@ -127,11 +127,12 @@ class Watchdog {
   }
 
   private endIfUnused(): void {
-    if (this.users.size > 0) return;
     this.enqueue(async () => {
-      if (this.users.size > 0) return;
-      await this.stopServers();
-      if (this.users.size === 0) this.exit({ type: 'left' });
+      if (this.users.size === 0) await this.stopServers();
+      if (this.users.size === 0) return this.exit({ type: 'left' });
+      // Somebody came meanwhile: the servers go on for him, and those who left need not wait.
+      this.leavers.forEach((socket) => send(socket, { type: 'left' }));
+      this.leavers.clear();
     });
   }
 

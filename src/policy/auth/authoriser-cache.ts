@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import * as crypto from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Counter } from 'prom-client';
 import { Clock, Config } from '../../platform/config';
 import { Log, Metrics } from '../../platform/telemetry';
@@ -133,7 +133,7 @@ export class AuthoriserCache {
   }
 }
 
-/** As latin1, the shortest string that holds 32 bytes. `crypto.hash` (Node 20.12) needs no hash object. */
+/** `binary`: one character a byte, the shortest string. `crypto.hash` (Node 20.12) makes no hash object. */
 function digestOf(token: string): string {
-  return crypto.hash('sha256', token, 'latin1');
+  return hash('sha256', token, 'binary');
 }

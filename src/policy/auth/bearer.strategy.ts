@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
-import { type Authenticator, Passport } from 'passport';
+import * as passport from 'passport';
 import { Strategy } from 'passport-jwt';
 import { Clock, Config } from '../../platform/config';
 import type { Caller } from './caller';
@@ -56,7 +56,7 @@ const maxKeyIdLength = 256;
 @Injectable()
 export class BearerStrategy extends PassportStrategy(Strategy, strategyName) {
   /** Passport's own instance is one for the whole process; two applications in one process must not share it. */
-  declare private passport: Authenticator | undefined;
+  declare private authenticator: passport.Authenticator | undefined;
 
   constructor(
     private readonly keys: KeySet,
@@ -76,8 +76,8 @@ export class BearerStrategy extends PassportStrategy(Strategy, strategyName) {
 
   private readonly maxLifetimeSeconds: number;
 
-  getPassportInstance(): Authenticator {
-    return (this.passport ??= new Passport());
+  getPassportInstance(): passport.Authenticator {
+    return (this.authenticator ??= new passport.Passport() as passport.Authenticator);
   }
 
   /** @throws TokenRefused, or KeysUnavailable when nothing can be said */

@@ -1,5 +1,10 @@
+import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
+import { SieveCache } from '../auth/sieve-cache';
 import type { Denial } from './denial';
+
+const mostApps = 50_000;
+const mostWindowsOfApp = 1_000;
 
 /** A key in Redis, as this process holds it. */
 export class LimitKey {
@@ -49,24 +54,14 @@ export class AppKeys {
   }
 }
 
-const mostWindowsOfApp = 1_000;
-
-/** The keys of the apps seen lately. Bounded: two generations, the older of which is dropped when the younger is full. */
+/** The keys of the apps seen lately; what is forgotten costs a hash, and its denials a call to Redis. */
+@Injectable()
 export class LimitKeys {
-  private young = new Map<string, AppKeys>();
-  private old = new Map<string, AppKeys>();
-
-  constructor(private readonly appsPerGeneration = 20_000) {}
+  private readonly apps = new SieveCache<AppKeys>(mostApps);
 
   of(clientId: string): AppKeys {
-    const known = this.young.get(clientId);
-    if (known) return known;
-    const keys = this.old.get(clientId) ?? new AppKeys(clientId);
-    if (this.young.size >= this.appsPerGeneration) {
-      this.old = this.young;
-      this.young = new Map();
-    }
-    this.young.set(clientId, keys);
+    let keys = this.apps.get(clientId);
+    if (!keys) this.apps.set(clientId, (keys = new AppKeys(clientId)));
     return keys;
   }
 }

@@ -36,13 +36,10 @@ export interface LimitReport {
 export interface ReportSubject {
   /** The policy's name; the day's quota is called `daily`. */
   readonly name: string;
-  /** The most that `remaining` can be. */
-  readonly capacity: number;
-  /** The quota and its window as `RateLimit-Policy` states them. */
+  /** The most that `remaining` can be: the window's requests, the bucket's size, the day's quota. */
   readonly quota: number;
+  /** In how many seconds the whole quota comes back, rounded up. */
   readonly windowSeconds: number;
-  /** Bucket size where it differs from `quota`. */
-  readonly burst: number | undefined;
 }
 
 /** Several limits that are decided together, prepared once: what the script is told and what its answer means. */
@@ -109,18 +106,13 @@ function positive(value: number): void {
 
 function subjectsOf(limit: Limit): ReportSubject[] {
   if (limit.kind === 'window') {
-    const { name, requests, windowMs } = limit;
-    const windowSeconds = Math.ceil(windowMs / 1000);
-    return [{ name, capacity: requests, quota: requests, windowSeconds, burst: undefined }];
+    return [{ name: limit.name, quota: limit.requests, windowSeconds: Math.ceil(limit.windowMs / 1000) }];
   }
   const subjects: ReportSubject[] = [];
   const { name, burstRequests, requestsPerSecond, requestsPerDay } = limit;
   if (burstRequests !== undefined && requestsPerSecond !== undefined) {
-    subjects.push({ name, capacity: burstRequests, quota: requestsPerSecond, windowSeconds: 1, burst: burstRequests });
+    subjects.push({ name, quota: burstRequests, windowSeconds: Math.ceil(burstRequests / requestsPerSecond) });
   }
-  if (requestsPerDay !== undefined) {
-    const quota = { capacity: requestsPerDay, quota: requestsPerDay, windowSeconds: secondsPerDay, burst: undefined };
-    subjects.push({ name: 'daily', ...quota });
-  }
+  if (requestsPerDay !== undefined) subjects.push({ name: 'daily', quota: requestsPerDay, windowSeconds: secondsPerDay });
   return subjects;
 }

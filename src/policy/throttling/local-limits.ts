@@ -66,7 +66,7 @@ export class LocalLimits {
     if (allowed) for (const { consume } of verdicts) consume();
     return {
       allowed,
-      reports: allowed ? reports.map((report) => ({ ...report, remaining: Math.max(0, report.remaining - weight) })) : reports,
+      reports: allowed ? reports.map((report) => spent(report, weight)) : reports,
       subjects: rule.subjects.map((_, index) => index),
       retryAfterMs: Math.max(0, ...reports.map(({ retryAfterMs }) => retryAfterMs)),
       decidedAtMs: undefined,
@@ -179,4 +179,8 @@ export class LocalLimits {
   private shareOf(whole: number): number {
     return Math.max(1, Math.floor(whole / this.watch.nodes));
   }
+}
+
+function spent(report: LimitReport, weight: number): LimitReport {
+  return { ...report, remaining: Math.max(0, report.remaining - weight) };
 }

@@ -1,0 +1,3 @@
+export type { JobContext, Queue, QueuedJob } from './queue';
+export { Queues } from './queues';
+export { QueuesModule } from './queues.module';

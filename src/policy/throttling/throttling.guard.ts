@@ -1,0 +1,112 @@
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import {
+  getOptionsToken,
+  getStorageToken,
+  ThrottlerGuard,
+  type ThrottlerModuleOptions,
+  type ThrottlerStorage,
+} from '@nestjs/throttler';
+import type { Response } from 'express';
+import type { Counter } from 'prom-client';
+import { Clock, Config } from '../../platform/config';
+import { Metrics } from '../../platform/telemetry';
+import { PolicyRefusal } from '../errors/policy-refusal';
+import { requestOf, responseOf, routeOf } from '../request-state';
+import type { RoutePolicies } from '../routes';
+import { type LimitKey, LimitKeys } from './limit-keys';
+import { type Decision, LimitStore } from './limit-store';
+import { PlanSource } from './plan-source';
+import { writeHeaders } from './rate-headers';
+import { Refunds } from './refunds';
+import { type RouteRule, RouteRules } from './route-rules';
+
+type Labels = 'route' | 'limit';
+
+/** One request before its decision. */
+interface Asked {
+  readonly route: RoutePolicies;
+  readonly rule: RouteRule;
+  readonly keys: readonly LimitKey[];
+  readonly response: Response;
+}
+
+const admitted = Promise.resolve(true);
+
+/**
+ * Holds a request against its route's tier and its app's usage plan, all in one decision, where the throttler's own guard
+ * makes a call for each limit. Refuses with 429 what goes beyond; in shadow mode only counts it.
+ */
+@Injectable()
+export class ThrottlingGuard extends ThrottlerGuard {
+  private readonly enforces: boolean;
+  private readonly limited: Counter<Labels>;
+  private readonly shadowed: Counter<Labels>;
+
+  constructor(
+    @Inject(getOptionsToken()) options: ThrottlerModuleOptions,
+    @Inject(getStorageToken()) storage: ThrottlerStorage,
+    reflector: Reflector,
+    private readonly store: LimitStore,
+    private readonly keys: LimitKeys,
+    private readonly rules: RouteRules,
+    private readonly plans: PlanSource,
+    private readonly refunds: Refunds,
+    private readonly clock: Clock,
+    config: Config,
+    metrics: Metrics,
+  ) {
+    super(options, storage, reflector);
+    this.enforces = config.get('THROTTLE_MODE') === 'enforce';
+    const labels = ['route', 'limit'] as const;
+    this.limited = metrics.counter('rate_limited_requests_total', 'Requests refused with 429, by limit', labels);
+    this.shadowed = metrics.counter(
+      'rate_limit_shadowed_requests_total',
+      'Requests that THROTTLE_MODE=enforce would have refused, by limit',
+      labels,
+    );
+  }
+
+  override canActivate(context: ExecutionContext): Promise<boolean> {
+    const route = routeOf(context);
+    const { caller, work } = requestOf(context).gate;
+    if (caller === undefined || (route.unmetered !== undefined && route.tier === undefined)) return admitted;
+    const rule = this.rules.of(route, this.plans.planOf(caller.clientId, caller.usagePlan));
+    const app = this.keys.of(caller.clientId);
+    const keys: LimitKey[] = [];
+    if (rule.hasTier) keys.push(app.window(work.tenant ?? '', route.name));
+    if (rule.hasPlan) keys.push(app.plan);
+    const asked = { route, rule, keys, response: responseOf(context) };
+    const decision = this.store.decide(rule.rule, keys, route.weight);
+    return decision instanceof Promise
+      ? decision.then((late) => this.conclude(asked, late))
+      : this.conclude(asked, decision);
+  }
+
+  private conclude(asked: Asked, decision: Decision): Promise<boolean> {
+    const { response, rule, keys, route } = asked;
+    writeHeaders(response, rule.rule, rule.headers, decision, this.clock.now());
+    if (decision.allowed) {
+      this.refunds.arrange(response, rule.rule, keys, route.weight, decision);
+      return admitted;
+    }
+    this.count(asked, decision);
+    if (this.enforces) throw this.refusal(decision);
+    return admitted;
+  }
+
+  private count({ route, rule: { rule } }: Asked, { reports, subjects }: Decision): void {
+    const counter = this.enforces ? this.limited : this.shadowed;
+    reports.forEach(({ allowed }, index) => {
+      if (!allowed) counter.inc({ route: route.name, limit: rule.subjects[subjects[index] as number]?.name ?? '' });
+    });
+  }
+
+  private refusal({ retryAfterMs }: Decision): PolicyRefusal {
+    const retryAfter = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    return new PolicyRefusal(429, 'rate_limited', String(this.errorMessage), `Try again in ${retryAfter} s`, {
+      headers: { 'Retry-After': String(retryAfter) },
+      members: { retryAfter },
+    });
+  }
+}

@@ -1,0 +1,154 @@
+import { randomBytes } from 'node:crypto';
+import { freshContext } from '../src/platform/context';
+import { Connections } from '../src/platform/database/connections';
+import { StatementCancelled } from '../src/platform/database/database.errors';
+import { statement } from '../src/platform/database/statement';
+import { Transaction } from '../src/platform/database/transaction';
+import { GateProcess } from './support/process';
+import { until } from './support/until';
+import { World } from './support/world';
+
+const patients = statement<{ id: string; practiceId: string }>(
+  'test.patients',
+  `SELECT id, practice_id AS "practiceId" FROM patients`,
+);
+const fails = statement('test.fails', 'SELECT 1 / 0');
+const sleeps = statement('test.sleeps', 'SELECT pg_sleep(30)');
+
+describe('tenancy in the database', () => {
+  let world: World;
+  const opened: Connections[] = [];
+
+  const connect = (total: number): Connections => {
+    const connections = new Connections({
+      url: world.environment.DATABASE_URL ?? '',
+      shares: { total, reservedForCritical: 0, mostForBulk: 1 },
+      applicationName: 'test',
+      statementTimeoutMs: 20_000,
+      preparedStatements: true,
+      onIdleError: () => undefined,
+    });
+    opened.push(connections);
+    return connections;
+  };
+  const as = (tenant: string | undefined) => ({ tenant, workClass: 'standard' as const });
+
+  beforeAll(async () => {
+    world = await World.create();
+    await world.sql(
+      `INSERT INTO practices (id, name, time_zone) VALUES ('practice_a', 'A', 'UTC'), ('practice_b', 'B', 'UTC')`,
+    );
+    await world.sql(`INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth)
+      SELECT p, format('pat_%s%s', right(p, 1), n), 'F', 'L', '2000-01-01' FROM unnest(ARRAY['practice_a', 'practice_b']) p, generate_series(1, 3) n`);
+  });
+  afterAll(async () => {
+    await Promise.all(opened.map((connections) => connections.close()));
+    await world.end();
+  });
+
+  it('leaks nothing through one connection that two tenants take in turn, with errors and cancelled work between', async () => {
+    const connections = connect(1);
+    for (let round = 0; round < 60; round += 1) {
+      const tenant = round % 2 === 0 ? 'practice_a' : 'practice_b';
+      const rows = await Transaction.run(connections, as(tenant), (sql) => sql.query(patients));
+      expect(rows).toHaveLength(3);
+      expect(new Set(rows.map(({ practiceId }) => practiceId))).toEqual(new Set([tenant]));
+      if (round % 3 === 0)
+        await expect(Transaction.run(connections, as(tenant), (sql) => sql.query(fails))).rejects.toThrow();
+      if (round % 20 === 0) {
+        const context = freshContext({ correlationId: 'c', requestId: 'r', traceparent: undefined });
+        const cancelled = Transaction.run(connections, { ...as(tenant), context }, (sql) => sql.query(sleeps));
+        await until(async () => {
+          const active = await world.sql(
+            `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()`,
+          );
+          return active.length > 0;
+        });
+        context.cancelStatement?.();
+        await expect(cancelled).rejects.toBeInstanceOf(StatementCancelled);
+      }
+      expect(await Transaction.run(connections, as(undefined), (sql) => sql.query(patients))).toEqual([]);
+    }
+  });
+
+  it('shows nothing where no tenant was set', async () => {
+    const client = await world.runtimeClient();
+    expect((await client.query('SELECT * FROM patients')).rows).toEqual([]);
+    await client.end();
+  });
+
+  it.each([
+    `SET ROLE gatehouse_owner`,
+    `SET ROLE gatehouse_lookup`,
+    `SET ROLE gatehouse_system`,
+    `SET SESSION AUTHORIZATION postgres`,
+    `TRUNCATE patients`,
+    `ALTER TABLE patients DISABLE ROW LEVEL SECURITY`,
+    `ALTER TABLE patients NO FORCE ROW LEVEL SECURITY`,
+    `CREATE POLICY open ON patients USING (true)`,
+    `CREATE TABLE mine (a int)`,
+    `COPY patients TO PROGRAM 'cat'`,
+    `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth) VALUES ('practice_b', 'pat_x', 'F', 'L', '2000-01-01')`,
+    `UPDATE patients SET practice_id = 'practice_b'`,
+    `DELETE FROM patients`,
+    `ALTER FUNCTION practice_of_patient(text) SECURITY INVOKER`,
+  ])('refuses the runtime role: %s', async (attack) => {
+    const client = await world.runtimeClient();
+    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'practice_a'`);
+    await expect(client.query(attack)).rejects.toThrow(/permission denied|must be owner|row-level security/);
+    await client.end();
+  });
+
+  it('refuses a tenant identifier that would say more than a name', async () => {
+    const connections = connect(1);
+    for (const tenant of [`a'; RESET ROLE; --`, '', 'x'.repeat(65), 'practice a']) {
+      await expect(Transaction.run(connections, as(tenant), (sql) => sql.query(patients))).rejects.toThrow(
+        /tenant identifier/,
+      );
+    }
+  });
+
+  it('does not report as committed what Postgres rolled back', async () => {
+    const connections = connect(1);
+    const swallowed = Transaction.run(connections, as('practice_a'), async (sql) => {
+      await sql.query(fails).catch(() => undefined);
+      return 'done';
+    });
+    await expect(swallowed).rejects.toThrow(/rolled back/);
+  });
+
+  it('refuses a statement that comes after its transaction ended', async () => {
+    const connections = connect(1);
+    const leaked = await Transaction.run(connections, as('practice_a'), (sql) => Promise.resolve(sql));
+    await expect(leaked.query(patients)).rejects.toThrow(/after its transaction had ended/);
+  });
+
+  it('begins nothing once the deadline has passed', async () => {
+    const connections = connect(1);
+    const context = { ...freshContext({ correlationId: 'c', requestId: 'r', traceparent: undefined }), expired: true };
+    await expect(
+      Transaction.run(connections, { ...as('practice_a'), context }, () => Promise.resolve()),
+    ).rejects.toBeInstanceOf(StatementCancelled);
+  });
+
+  it('refuses to start as a role that could get around row-level security', async () => {
+    const roles = {
+      [`attr_${randomBytes(4).toString('hex')}`]: 'BYPASSRLS',
+      [`attr_${randomBytes(4).toString('hex')}`]: 'IN ROLE gatehouse_system',
+    };
+    const { DATABASE_URL } = world.environment;
+    for (const [role, attributes] of Object.entries(roles)) {
+      await world.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'test' IN ROLE gatehouse_app`);
+      await world.sql(
+        attributes.startsWith('IN ') ? `GRANT gatehouse_system TO ${role}` : `ALTER ROLE ${role} ${attributes}`,
+      );
+      const url = new URL(DATABASE_URL ?? '');
+      url.username = role;
+      url.password = 'test';
+      const gate = GateProcess.spawn({ ...world.environment, DATABASE_URL: url.href });
+      expect(await gate.ended()).toBe(1);
+      expect(gate.log).toMatch(/role of DATABASE_URL is refused/);
+      await world.sql(`DROP ROLE ${role}`);
+    }
+  });
+});
