@@ -145,6 +145,7 @@ export async function run(load) {
       if (place >= 0) idle.splice(place, 1);
       if (stopped && backlogHead === backlog.length) return settle();
       setTimeout(() => {
+        if (stopped && backlogHead === backlog.length) return settle();
         this.socket = this.open();
         this.free(performance.now());
       }, 1);
@@ -236,4 +237,5 @@ export async function run(load) {
 
 let input = '';
 for await (const chunk of process.stdin) input += chunk;
-process.stdout.write(JSON.stringify(await run(JSON.parse(input))));
+const result = await run(JSON.parse(input));
+process.stdout.write(JSON.stringify(result), () => process.exit(0)); // a connection that was being made again must not hold it open

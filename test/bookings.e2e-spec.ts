@@ -123,9 +123,9 @@ describe('bookings', () => {
           book(requestFor(slotId), randomUUID(), { gate: n % 2 === 0 ? first : second }),
         ),
       );
-      const counts = Object.groupBy(answers, ({ status }) => String(status));
-      expect(counts['201']).toHaveLength(1);
-      expect(Object.keys(counts).every((status) => ['201', '409', '503'].includes(status))).toBe(true);
+      const statuses = answers.map(({ status }) => status);
+      expect(statuses.filter((status) => status === 201)).toHaveLength(1);
+      expect(statuses.filter((status) => ![201, 409, 503].includes(status))).toEqual([]);
       expect(await appointmentsOf(slotId)).toHaveLength(1);
     });
   });

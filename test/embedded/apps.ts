@@ -105,7 +105,7 @@ export class App {
   async failure(): Promise<string> {
     return this.next().then(
       () => 'it did not fail',
-      (error: Error) => error.message,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );
   }
 
@@ -139,7 +139,7 @@ export async function eventually(condition: () => boolean | Promise<boolean>, de
 export function isAlive(pid: number): boolean {
   try {
     // The state follows the name, which stands in parentheses; Z is a zombie.
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
   } catch {
     return false;
   }

@@ -101,18 +101,25 @@ export class WatchdogClient {
 
   private note(message: FromWatchdog): void {
     switch (message.type) {
-      case 'log':
-        return this.log(message.line);
+      case 'log': {
+        this.log(message.line);
+        return;
+      }
       case 'ready':
       case 'changed':
         this.current = message.state;
         return;
-      case 'left':
-        return this.onLeft();
+      case 'left': {
+        this.onLeft();
+        return;
+      }
       case 'bye':
         this.leaving = true;
         this.onLeft();
-        return this.log('The embedded servers were stopped from outside');
+        {
+          this.log('The embedded servers were stopped from outside');
+          return;
+        }
       case 'failed':
         return;
     }

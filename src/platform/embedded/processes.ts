@@ -69,7 +69,7 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
 export async function serverIdentity(): Promise<Identity | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const passwd = await readFile('/etc/passwd', 'utf8');
-  const [, , uid, gid] = passwd.match(/^nobody:.*$/m)?.[0].split(':') ?? [];
+  const [, , uid, gid] = /^nobody:.*$/m.exec(passwd)?.[0].split(':') ?? [];
   if (uid === undefined || gid === undefined) {
     throw new Error(
       'The embedded servers do not run as root, and /etc/passwd has no user "nobody" to run them as. ' +
@@ -96,7 +96,7 @@ export async function listProcesses(): Promise<ProcessEntry[]> {
         ])
       : await run('ps', ['-A', '-ww', '-o', 'pid=,command=']);
   return table.split(/\r?\n/).flatMap((line) => {
-    const [, pid, command] = line.match(/^\s*(\d+)\s+(.+)$/) ?? [];
+    const [, pid, command] = /^\s*(\d+)\s+(.+)$/.exec(line) ?? [];
     return pid !== undefined && command !== undefined ? [{ pid: Number(pid), command }] : [];
   });
 }
@@ -153,7 +153,9 @@ export async function until(condition: () => Promise<boolean>, deadlineMs: numbe
 /** The code of a system error (`ENOENT`), or ''. */
 export function errorCode(error: unknown): string {
   // Not `instanceof Error`: under Jest, Node's own errors come from another realm.
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
 }
 
 export function messageOf(error: unknown): string {

@@ -106,8 +106,13 @@ export class Supervisor {
     this.restarting = this.bringBack().finally(() => (this.restarting = undefined));
   }
 
+  /** A question, not a field: the answer changes while something is awaited. */
+  private isStopping(): boolean {
+    return this.stopping;
+  }
+
   private async bringBack(): Promise<void> {
-    while (!this.stopping && !this.running) {
+    while (!this.isStopping() && !this.running) {
       const now = Date.now();
       this.crashes = [...this.crashes.filter((at) => at > now - crashWindowMs), now];
       if (this.crashes.length >= crashLimit) {
@@ -118,13 +123,13 @@ export class Supervisor {
         return;
       }
       await pause(firstRestartDelayMs * 2 ** (this.crashes.length - 1));
-      if (this.stopping) return;
+      if (this.isStopping()) return;
       try {
         await this.server.evict();
         const { pid } = await this.launch(this.usedPort ?? (await freePort()));
         this.log(`${this.server.name} is back (pid ${pid}, port ${this.usedPort})`);
       } catch (error) {
-        if (!this.stopping) this.log(messageOf(error));
+        if (!this.isStopping()) this.log(messageOf(error));
       }
     }
   }

@@ -129,7 +129,10 @@ class Watchdog {
   private endIfUnused(): void {
     this.enqueue(async () => {
       if (this.users.size === 0) await this.stopServers();
-      if (this.users.size === 0) return this.exit({ type: 'left' });
+      if (this.users.size === 0) {
+        this.exit({ type: 'left' });
+        return;
+      }
       // Somebody came meanwhile: the servers go on for him, and those who left need not wait.
       this.leavers.forEach((socket) => send(socket, { type: 'left' }));
       this.leavers.clear();

@@ -31,7 +31,6 @@ export const signatures: readonly Signature[] = [
     id: 'nul-byte',
     attack: 'nul',
     places: everywhere,
-    // eslint-disable-next-line no-control-regex -- it is what the rule looks for
     pattern: /\0/,
     reason: 'No text holds U+0000: Postgres cannot store it, and C code behind us would end there',
     sparesNothing: true,
@@ -205,7 +204,6 @@ export const signatures: readonly Signature[] = [
 
 /** What any signature needs to hit: a text without it is passed over unread. A test holds every attack against it. */
 export const suspicious =
-  // eslint-disable-next-line no-control-regex -- NUL and line breaks are among them
   /[\0\r\n'"`;()<>=|*#%${}\\]|--|\.\.|^[\\/]|\b(?:union|from|join|xp_cmdshell|dbms_|utl_|etc|boot|proc|windows)/i;
 
 /** The same for a query as it came: what is escaped or unusual is decoded and looked at, the rest cannot hit. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../../platform/config';
 import type { Redis } from '../../platform/redis';
 import type { Log } from '../../platform/telemetry';
+import { amendScript } from './amend-script';
 import { byTag, type LimitKey } from './limit-keys';
-import { amendScript } from './limit-scripts';
 import { type PlanLimit, type Rule, tokenMicros, unitMs } from './limits';
 import type { LocalLimits, LocalUse } from './local-limits';
 import type { RedisWatch } from './redis-watch';

@@ -24,7 +24,9 @@ interface Row {
   readonly changed_by: string;
 }
 
-type NewsRow = { readonly horizon: string } & ({ readonly client_id: string; readonly plan: UsagePlanName } | { readonly client_id: null });
+type NewsRow = { readonly horizon: string } & (
+  { readonly client_id: string; readonly plan: UsagePlanName } | { readonly client_id: null }
+);
 
 /** The horizon is the oldest transaction that still ran: whatever a poll could not see yet belongs to it or a later one. */
 const since = statement<NewsRow>(

@@ -113,6 +113,7 @@ function subjectsOf(limit: Limit): ReportSubject[] {
   if (burstRequests !== undefined && requestsPerSecond !== undefined) {
     subjects.push({ name, quota: burstRequests, windowSeconds: Math.ceil(burstRequests / requestsPerSecond) });
   }
-  if (requestsPerDay !== undefined) subjects.push({ name: 'daily', quota: requestsPerDay, windowSeconds: secondsPerDay });
+  if (requestsPerDay !== undefined)
+    subjects.push({ name: 'daily', quota: requestsPerDay, windowSeconds: secondsPerDay });
   return subjects;
 }

@@ -57,9 +57,7 @@ export class LocalLimits {
     const now = this.clock.now();
     const verdicts = rule.limits.map((limit, index) => {
       const key = keys[index] as LimitKey;
-      return limit.kind === 'window'
-        ? this.window(key, limit, weight, now)
-        : this.plan(key, limit, weight, now);
+      return limit.kind === 'window' ? this.window(key, limit, weight, now) : this.plan(key, limit, weight, now);
     });
     const reports = verdicts.flatMap(({ reports: own }) => own);
     const allowed = reports.every((report) => report.allowed);

@@ -47,7 +47,10 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
     metrics.gauge('throttle_degraded', '1 while limits are decided in the process, without Redis', [], () =>
       Number(!this.trusted),
     );
-    this.localDecisions = metrics.counter('throttle_local_decisions_total', 'Limits decided in the process, without Redis');
+    this.localDecisions = metrics.counter(
+      'throttle_local_decisions_total',
+      'Limits decided in the process, without Redis',
+    );
   }
 
   /** Whether decisions go to Redis. */

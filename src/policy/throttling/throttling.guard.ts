@@ -39,6 +39,7 @@ const admitted = Promise.resolve(true);
  */
 @Injectable()
 export class ThrottlingGuard extends ThrottlerGuard {
+  protected override errorMessage = 'Rate limit exceeded';
   private readonly enforces: boolean;
   private readonly limited: Counter<Labels>;
   private readonly shadowed: Counter<Labels>;
@@ -104,7 +105,7 @@ export class ThrottlingGuard extends ThrottlerGuard {
 
   private refusal({ retryAfterMs }: Decision): PolicyRefusal {
     const retryAfter = Math.max(1, Math.ceil(retryAfterMs / 1000));
-    return new PolicyRefusal(429, 'rate_limited', String(this.errorMessage), `Try again in ${retryAfter} s`, {
+    return new PolicyRefusal(429, 'rate_limited', this.errorMessage, `Try again in ${retryAfter} s`, {
       headers: { 'Retry-After': String(retryAfter) },
       members: { retryAfter },
     });

@@ -22,7 +22,7 @@ const throttlers: ThrottlerOptions[] = Object.entries(requestsPerMinuteOfTier).m
 
 /** Everything that `ThrottlingGuard` needs; the guard itself stands in the pipeline's list. */
 @Module({
-  imports: [ThrottlerModule.forRoot({ throttlers, errorMessage: 'Rate limit exceeded' }), SystemDatabaseModule],
+  imports: [ThrottlerModule.forRoot({ throttlers, setHeaders: false }), SystemDatabaseModule],
   controllers: [UsagePlansController],
   providers: [
     LimitKeys,

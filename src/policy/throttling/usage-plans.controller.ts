@@ -15,7 +15,11 @@ export class UsagePlansController {
 
   @Put(':clientId')
   @Responds(200, AppPlanView)
-  change(@CurrentCaller() operator: Caller, @Param() { clientId }: AppPath, @Body() { plan }: PlanChange): Promise<AppPlanView> {
+  change(
+    @CurrentCaller() operator: Caller,
+    @Param() { clientId }: AppPath,
+    @Body() { plan }: PlanChange,
+  ): Promise<AppPlanView> {
     return this.plans.change(operator, clientId, plan);
   }
 

@@ -1,0 +1,20 @@
+// @ts-check
+// The tour: acts as the clients of each system against the running server and tells what happened and which policy did it.
+// npm run tour  (the server runs already: npm run start:dev)
+import { bookings } from './bookings.mjs';
+import { Guide } from './guide.mjs';
+
+const chapters = [bookings];
+
+const guide = new Guide(
+  process.env['TOUR_URL'] ?? 'http://127.0.0.1:3000',
+  process.env['OUTSIDE_URL'] ?? 'http://127.0.0.1:4010',
+);
+try {
+  await guide.arrive();
+  for (const chapter of chapters) await chapter(guide);
+  guide.leave();
+} catch (error) {
+  guide.lost(error);
+  process.exitCode = 1;
+}
