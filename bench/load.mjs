@@ -62,6 +62,7 @@ export async function run(load) {
     reconnects = 0;
   /** @type {Map<number, number>} */
   const statuses = new Map();
+  let begun = false;
   let stopped = false;
   let windowStart = Infinity;
   let windowEnd = Infinity;
@@ -147,7 +148,7 @@ export async function run(load) {
       setTimeout(() => {
         if (stopped && backlogHead === backlog.length) return settle();
         this.socket = this.open();
-        this.free(performance.now());
+        if (begun) this.free(performance.now());
       }, 1);
     }
   }
@@ -166,6 +167,7 @@ export async function run(load) {
 
   let busyFrom = performance.eventLoopUtilization();
   const warm = setTimeout(() => (busyFrom = performance.eventLoopUtilization()), load.warmupSeconds * 1000);
+  begun = true;
   if (open) idle.push(...pool);
   else for (const connection of pool) connection.send(performance.now());
 

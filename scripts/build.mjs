@@ -8,14 +8,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** @param {string} from folder of TypeScript @param {string} to folder of JavaScript */
 async function compile(from, to) {
-  const entries = await readdir(join(root, from), { recursive: true });
+  const entries = await readdir(from, { recursive: true });
   const sources = entries.filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'));
   await Promise.all(
     sources.map(async (path) => {
       const target = join(to, path.replace(/\.ts$/, '.js'));
-      const { code, map } = await transformFile(join(root, from, path), {
+      const { code, map } = await transformFile(join(from, path), {
         root,
-        sourceFileName: relative(dirname(target), join(root, from, path)),
+        sourceFileName: relative(dirname(target), join(from, path)),
       });
       await mkdir(dirname(target), { recursive: true });
       await writeFile(`${target}.map`, map ?? '');
@@ -28,10 +28,14 @@ async function compile(from, to) {
 /**
  * Builds everything.
  * @param {string} [outDir] where to; `dist` unless a test wants a copy of its own
+ * @param {string} [sourceRoot] the folder that holds src and migrations; this checkout unless a test has changed a copy
  */
-export async function build(outDir = join(root, 'dist')) {
+export async function build(outDir = join(root, 'dist'), sourceRoot = root) {
   await rm(outDir, { recursive: true, force: true });
-  const counts = await Promise.all([compile('src', outDir), compile('migrations', join(outDir, 'migrations'))]);
+  const counts = await Promise.all([
+    compile(join(sourceRoot, 'src'), outDir),
+    compile(join(sourceRoot, 'migrations'), join(outDir, 'migrations')),
+  ]);
   return counts.reduce((sum, count) => sum + count, 0);
 }
 

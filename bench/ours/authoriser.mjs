@@ -1,16 +1,28 @@
 // @ts-check
-/**
- * The cached decision of Gatehouse, without the server round it. The only file that knows where it lies.
- * Expects of it: `createBenchAuthoriser({ issuer, audience, jwks })` → `{ authorise(token), verifications() }`, with `jwks` given instead of fetched.
- */
+/** The authoriser's cached decision, as `AuthenticationGuard` asks for it, without the server round it. */
 import { exported } from './exported.mjs';
-
-const FILE = 'dist/policy/auth/bench.js';
-const NAME = 'createBenchAuthoriser';
 
 /** @param {{ token: string, jwk: object, issuer: string, audience: string }} config */
 export async function create({ token, jwk, issuer, audience }) {
-  const createBenchAuthoriser = await exported(FILE, NAME);
-  const authoriser = await createBenchAuthoriser({ issuer, audience, jwks: { keys: [jwk] } });
-  return { operate: () => authoriser.authorise(token), summary: () => ({ verifications: authoriser.verifications() }) };
+  const [Config, Clock] = await exported('platform/config/index.js', 'Config', 'Clock');
+  const [Log, Metrics] = await exported('platform/telemetry/index.js', 'Log', 'Metrics');
+  const [KeySet] = await exported('policy/auth/key-set.js', 'KeySet');
+  const [BearerStrategy] = await exported('policy/auth/bearer.strategy.js', 'BearerStrategy');
+  const [RevocationList] = await exported('policy/auth/revocation/revocation-list.js', 'RevocationList');
+  const [AuthoriserCache] = await exported('policy/auth/authoriser-cache.js', 'AuthoriserCache');
+
+  const config = Config.from({ AUTH_AUDIENCE: audience, LOG_LEVEL: 'silent' });
+  const [clock, log, metrics] = [new Clock(), new Log(config), new Metrics()];
+  const source = { accepts: (/** @type {string} */ iss) => iss === issuer, load: async () => [jwk] };
+  const keys = new KeySet(source, clock, log, metrics);
+  await keys.refresh();
+  const strategy = new BearerStrategy(keys, clock, config);
+  const authoriser = new AuthoriserCache(strategy, keys, new RevocationList(metrics), clock, log, config, metrics);
+  return {
+    operate: () => authoriser.recall(token) ?? authoriser.verify(token),
+    async summary() {
+      const { values } = await metrics.registry.getSingleMetric('authoriser_verifications_total').get();
+      return { verifications: values[0].value };
+    },
+  };
 }

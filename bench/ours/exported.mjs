@@ -5,17 +5,18 @@ import { pathToFileURL } from 'node:url';
 import { root } from '../places.mjs';
 
 /**
- * A built file of Gatehouse, or an error that names it.
- * @param {string} file From the root.
- * @param {string} name What the file must export.
- * @returns {Promise<any>}
+ * What a built file of Gatehouse exports, or an error that names what is missing.
+ * @param {string} file Below `dist`.
+ * @param {string[]} names
+ * @returns {Promise<any[]>} in the order of the names
  */
-export async function exported(file, name) {
-  const path = join(root, file);
-  if (!existsSync(path))
-    throw new Error(`no ${file}: run \`npm run build\` in the root first, or correct the path in bench/ours/`);
+export async function exported(file, ...names) {
+  const path = join(root, 'dist', file);
+  if (!existsSync(path)) throw new Error(`no dist/${file}: run \`npm run build\` in the root, or correct bench/ours/`);
   const module = await import(pathToFileURL(path).href);
-  const value = module[name] ?? module.default?.[name];
-  if (value === undefined) throw new Error(`${file} exports no ${name}: correct the name in bench/ours/`);
-  return value;
+  return names.map((name) => {
+    const value = module[name] ?? module.default?.[name];
+    if (value === undefined) throw new Error(`dist/${file} exports no ${name}: correct bench/ours/`);
+    return value;
+  });
 }

@@ -1,20 +1,50 @@
 // @ts-check
-/**
- * One decision of Gatehouse on all limits of a request. The only file that knows where it lies.
- * Expects of it: `createBenchThrottle({ redisUrl, tier: { limit, windowSeconds }, plan: { burst, perSecond, perDay } })` → `{ decide(app): Promise<boolean>, close() }`,
- * through an ioredis of its own without auto-pipelining.
- */
+/** One decision on a method's tier, the plan's rate and the day's quota, as `ThrottlingGuard` asks for it, without the server round it. */
 import { exported } from './exported.mjs';
 
-const FILE = 'dist/policy/throttling/bench.js';
-const NAME = 'createBenchThrottle';
+/** Here the question is what Redis decides; deciding without it is not to happen, whatever the machine does. */
+const DEADLINE_MS = '10000';
 
 /** @param {import('../peers/throttle.mjs').Config} config */
 export async function create({ redisUrl, keys, prefix, tier, plan }) {
-  const createBenchThrottle = await exported(FILE, NAME);
-  const throttle = await createBenchThrottle({ redisUrl, tier, plan });
+  const [Config, Clock] = await exported('platform/config/index.js', 'Config', 'Clock');
+  const [Log, Metrics] = await exported('platform/telemetry/index.js', 'Log', 'Metrics');
+  const [Redis] = await exported('platform/redis/index.js', 'Redis');
+  const [RedisWatch] = await exported('policy/throttling/redis-watch.js', 'RedisWatch');
+  const [LocalLimits] = await exported('policy/throttling/local-limits.js', 'LocalLimits');
+  const [LimitStore] = await exported('policy/throttling/limit-store.js', 'LimitStore');
+  const [LimitKeys] = await exported('policy/throttling/limit-keys.js', 'LimitKeys');
+  const [ruleOf] = await exported('policy/throttling/limits.js', 'ruleOf');
+
+  const config = Config.from({ REDIS_URL: redisUrl, REDIS_DEADLINE_MS: DEADLINE_MS, LOG_LEVEL: 'silent' });
+  const [clock, log, metrics] = [new Clock(), new Log(config), new Metrics()];
+  const redis = new Redis(config, log, metrics);
+  const watch = new RedisWatch(redis, config, log, metrics);
+  const store = new LimitStore(redis, config, clock, log, watch, new LocalLimits(clock, watch));
+  await watch.onModuleInit();
+  const rule = ruleOf([
+    { kind: 'window', name: 'post', requests: tier.limit, windowMs: tier.windowSeconds * 1000 },
+    {
+      kind: 'plan',
+      name: 'plan',
+      burstRequests: plan.burst,
+      requestsPerSecond: plan.perSecond,
+      requestsPerDay: plan.perDay,
+    },
+  ]);
+  const known = new LimitKeys();
   return {
-    operate: (/** @type {number} */ i) => throttle.decide(`${prefix}${i % keys}`),
-    close: () => throttle.close(),
+    async operate(/** @type {number} */ i) {
+      const app = known.of(`${prefix}${i % keys}`);
+      return (await store.decide(rule, [app.window('team', 'post'), app.plan], 1)).allowed;
+    },
+    async summary() {
+      const { values } = await metrics.registry.getSingleMetric('throttle_local_decisions_total').get();
+      return { decidedLocally: values[0]?.value ?? 0 };
+    },
+    async close() {
+      watch.onApplicationShutdown();
+      await redis.onApplicationShutdown();
+    },
   };
 }

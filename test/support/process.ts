@@ -16,8 +16,8 @@ export class GateProcess {
   }
 
   /** Starts `main.js` with these variables and nothing else of ours; resolves when it is ready. */
-  static async start(environment: Record<string, string>): Promise<GateProcess> {
-    const gate = GateProcess.spawn(environment);
+  static async start(environment: Record<string, string>, dist: string = builtDir): Promise<GateProcess> {
+    const gate = GateProcess.spawn(environment, dist);
     await until(
       () => /ready as/.test(gate.output) || gate.child.exitCode !== null,
       20_000,
@@ -28,8 +28,8 @@ export class GateProcess {
   }
 
   /** As `start`, without waiting. */
-  static spawn(environment: Record<string, string>): GateProcess {
-    const child = spawn(process.execPath, [join(builtDir, 'main.js')], {
+  static spawn(environment: Record<string, string>, dist: string = builtDir): GateProcess {
+    const child = spawn(process.execPath, [join(dist, 'main.js')], {
       cwd: root,
       env: { PATH: process.env.PATH, NODE_ENV: 'test', PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

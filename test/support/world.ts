@@ -77,10 +77,15 @@ export class World {
   }
 
   /** Starts a process of the application and waits until it is ready. */
-  async start(environment: Record<string, string> = {}): Promise<GateProcess> {
-    const gate = await GateProcess.start({ ...this.environment, ...environment });
+  async start(environment: Record<string, string> = {}, dist?: string): Promise<GateProcess> {
+    const gate = await GateProcess.start({ ...this.environment, ...environment }, dist);
     this.processes.push(gate);
     return gate;
+  }
+
+  /** The database as the owner of its tables, who migrates it. */
+  get ownerUrl(): string {
+    return this.databaseUrls.owner;
   }
 
   /** Runs SQL as the superuser, past every policy: for arranging and for looking, never as the code under test. */

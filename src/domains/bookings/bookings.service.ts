@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Context } from '../../platform/context';
 import { Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
-import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
+import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import { PatientsService } from '../patients';
 import {
   AppointmentNotConfirmed,
@@ -109,9 +109,4 @@ export class BookingsService {
     if (!current) throw new Error('A booking needs the context of a request');
     return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
   }
-}
-
-function practiceOf(caller: Caller): string {
-  if (caller.practiceId === undefined) throw new Error('A tenant-bound route was called without a practice');
-  return caller.practiceId;
 }

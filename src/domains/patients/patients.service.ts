@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Counter } from 'prom-client';
 import { Transactional } from '../../platform/database';
 import { Log, Metrics } from '../../platform/telemetry';
-import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
+import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import type { ListPatients } from './dto/list-patients.query';
 import type { Patient } from './entities/patient.entity';
 import { PatientForeign, PatientUnknown } from './patients.errors';
@@ -50,9 +50,4 @@ export class PatientsService {
     );
     return new PatientForeign();
   }
-}
-
-function practiceOf(caller: Caller): string {
-  if (caller.practiceId === undefined) throw new Error('A tenant-bound route was called without a practice');
-  return caller.practiceId;
 }

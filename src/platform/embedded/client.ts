@@ -101,25 +101,21 @@ export class WatchdogClient {
 
   private note(message: FromWatchdog): void {
     switch (message.type) {
-      case 'log': {
+      case 'log':
         this.log(message.line);
         return;
-      }
       case 'ready':
       case 'changed':
         this.current = message.state;
         return;
-      case 'left': {
+      case 'left':
         this.onLeft();
         return;
-      }
       case 'bye':
         this.leaving = true;
         this.onLeft();
-        {
-          this.log('The embedded servers were stopped from outside');
-          return;
-        }
+        this.log('The embedded servers were stopped from outside');
+        return;
       case 'failed':
         return;
     }

@@ -1,4 +1,4 @@
-import { Controller, Get, type INestApplication, Module, Post, Req, Res } from '@nestjs/common';
+import { Controller, Get, type INestApplication, Module, Post, Req, Res, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
@@ -108,7 +108,7 @@ Get('none')(
 @Module({ controllers: [RenderedController] })
 class RenderedModule {}
 
-async function serve(module: unknown, adapter: ExpressAdapter): Promise<{ app: INestApplication; url: string }> {
+async function serve(module: Type, adapter: ExpressAdapter): Promise<{ app: INestApplication; url: string }> {
   const app = await NestFactory.create(module, adapter, { logger: false });
   await app.listen(0, '127.0.0.1');
   return { app, url: await app.getUrl() };

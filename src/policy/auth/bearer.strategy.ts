@@ -48,7 +48,8 @@ const maxKeyIdLength = 256;
     requiredClaims: ['iss', 'sub', 'exp', 'iat'],
   }).then(
     ({ payload }) => done(null, payload),
-    (error: unknown) => done(error instanceof errors.JOSEError ? new TokenRefused(reasonOf(error), error.message) : error),
+    (error: unknown) =>
+      done(error instanceof errors.JOSEError ? new TokenRefused(reasonOf(error), error.message) : error),
   );
 };
 

@@ -47,3 +47,9 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
   if (!caller) throw new Error('A public route has no caller');
   return caller;
 });
+
+/** The caller's practice, on a route that is bound to one; elsewhere asking is a mistake in the program. */
+export function practiceOf({ practiceId }: Caller): string {
+  if (practiceId === undefined) throw new Error('A route that is not bound to a practice asked for one');
+  return practiceId;
+}

@@ -6,7 +6,11 @@ export class MeView {
   @ApiProperty({ type: String, example: 'user_ana' })
   readonly userId!: string;
 
-  @ApiProperty({ type: String, description: 'The app; the user where the token names no app', example: 'app_frontdesk' })
+  @ApiProperty({
+    type: String,
+    description: 'The app; the user where the token names no app',
+    example: 'app_frontdesk',
+  })
   readonly clientId!: string;
 
   @ApiProperty({ type: String, required: false, example: 'practice_p001' })

@@ -26,7 +26,8 @@ export function script(source: string): Script {
  * the requests of that day (4).
  *
  * When Redis' clock goes back, what is stored lies in the future. It is pulled back so that the newest request happened
- * now: all of it still counts (no double), and nothing counts longer than its window from now on (no lock-out).
+ * now: all of it still counts (no double), and nothing counts longer than its window from now on (no lock-out). That is
+ * stored even where the request is refused: else each refusal would begin the wait anew.
  */
 export const prelude = `
 local unpack_, pack, byte, sub, rep = struct.unpack, struct.pack, string.byte, string.sub, string.rep
@@ -62,7 +63,8 @@ local function window(value, span, unit)
   if not value then return {count = 0, unit = unit, log = ''} end
   local oldest, length, count, unit, at = unpack_('>I6I2I2I1', value)
   local newest, current = oldest + length, ceil(ms / unit)
-  if newest > current then
+  local moved = newest > current
+  if moved then
     oldest = oldest - (newest - current)
     newest = current
   end
@@ -75,7 +77,7 @@ local function window(value, span, unit)
       oldest = oldest + d
     end
   end
-  return {oldest = oldest, newest = newest, count = count, unit = unit, log = count > 1 and sub(value, at) or ''}
+  return {oldest = oldest, newest = newest, count = count, unit = unit, log = count > 1 and sub(value, at) or '', moved = moved}
 end
 
 local function admit(w, weight)
@@ -98,7 +100,7 @@ local function plan(value)
   if not value then return {tat = 0, day = day, used = 0} end
   local tat, ofDay, used = unpack_('>I7I2I4', value)
   if ofDay < day then used = 0 end
-  return {tat = tat, day = day, used = used}
+  return {tat = tat, day = day, used = used, moved = ofDay > day}
 end
 
 local function packPlan(p)
@@ -147,7 +149,12 @@ while c <= last do
       s.rateRefused, s.quotaRefused = false, false
       if limit[2] > 0 then
         local whole, tat = limit[2] * limit[3], s.tat
-        if tat < us then tat = us elseif tat > us + whole then tat = us + whole end
+        if tat < us then
+          tat = us
+        elseif tat > us + whole then
+          tat = us + whole
+          s.moved = true
+        end
         s.tat = tat
         local w = weight < limit[2] and weight or limit[2]
         s.cost = w * limit[3]
@@ -166,6 +173,8 @@ while c <= last do
     if limit[1] == 1 then
       if passes and s.weight > 0 then
         admit(s, s.weight)
+        touched[k] = true
+      elseif s.moved then
         touched[k] = true
       end
       local left = limit[2] - s.count
@@ -187,6 +196,8 @@ while c <= last do
       if passes and weight > 0 then
         if limit[2] > 0 then s.tat = s.tat + s.cost end
         s.used = s.used + weight
+        touched[k] = true
+      elseif s.moved then
         touched[k] = true
       end
       if limit[2] > 0 then

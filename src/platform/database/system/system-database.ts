@@ -1,5 +1,6 @@
 import { Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { Config } from '../../config';
+import type { WorkClass } from '../../context';
 import { Log } from '../../telemetry';
 import { Connections } from '../connections';
 import type { Sql } from '../statement';
@@ -21,7 +22,7 @@ export class SystemDatabase implements OnApplicationShutdown {
     if (url === undefined) throw new Error('No DATABASE_SYSTEM_URL: the embedded Postgres was not started');
     this.connections = new Connections({
       url,
-      shares: { total: poolSize, reservedForCritical: 0, mostForBulk: poolSize },
+      shares: { total: poolSize, reservedForCritical: 1, mostForBulk: poolSize - 1 },
       applicationName: `gatehouse-system-${config.get('GATEHOUSE_ROLE')}`,
       statementTimeoutMs,
       preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),
@@ -29,9 +30,12 @@ export class SystemDatabase implements OnApplicationShutdown {
     });
   }
 
-  /** Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. */
-  run<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
-    return Transaction.run(this.connections, { tenant: undefined, workClass: 'standard' }, work);
+  /**
+   * Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. One connection is kept
+   * for `critical` work, such as revocations, which must not wait behind a relay or an operator's list.
+   */
+  run<Result>(work: (sql: Sql) => Promise<Result>, workClass: WorkClass = 'standard'): Promise<Result> {
+    return Transaction.run(this.connections, { tenant: undefined, workClass }, work);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,9 +1,10 @@
 import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { type Page, pageOf, PageQuery } from '../../responses/page';
 import { Responds } from '../../responses/responds.decorator';
 import { CrossTenant } from '../../tenancy/tenancy.decorator';
 import { Roles } from '../access.decorators';
 import { type Caller, CurrentCaller } from '../caller';
-import { RevocationPage, RevocationRequest, RevocationsQuery, RevocationView } from './revocations.dto';
+import { RevocationRequest, RevocationView } from './revocations.dto';
 import { RevocationsService } from './revocations.service';
 
 @Controller('auth/revocations')
@@ -19,8 +20,8 @@ export class RevocationsController {
   }
 
   @Get()
-  @Responds(200, RevocationPage)
-  list(@Query() query: RevocationsQuery): Promise<RevocationPage> {
+  @Responds(200, pageOf(RevocationView))
+  list(@Query() query: PageQuery): Promise<Page<RevocationView>> {
     return this.revocations.page(query);
   }
 }

@@ -37,19 +37,3 @@ export class RevocationView {
   @ApiProperty({ type: String, description: 'The operator who revoked', example: 'user_olu' })
   readonly revokedBy!: string;
 }
-
-export class RevocationsQuery {
-  @ApiProperty({ type: 'integer', minimum: 1, maximum: 100, default: 20, required: false })
-  readonly limit?: number;
-
-  @ApiProperty({ type: String, maxLength: 64, required: false, description: '`nextCursor` of the page before' })
-  readonly cursor?: string;
-}
-
-export class RevocationPage {
-  @ApiProperty({ type: [RevocationView] })
-  readonly data!: readonly RevocationView[];
-
-  @ApiProperty({ type: String, nullable: true, description: '`null` on the last page' })
-  readonly nextCursor!: string | null;
-}

@@ -2,17 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { Clock, Config } from '../../../platform/config';
 import { newId } from '../../../platform/identifiers';
 import { Log } from '../../../platform/telemetry';
+import { keysOf, type Page, pageFrom, type PageQuery } from '../../responses/page';
 import { invalid } from '../../validation/validator';
 import type { Caller } from '../caller';
 import { leewaySeconds } from '../claims';
 import { RevocationFeed } from './revocation-feed';
 import { type RevocationKind, RevocationList } from './revocation-list';
-import type { RevocationPage, RevocationRequest, RevocationsQuery, RevocationView } from './revocations.dto';
+import type { RevocationRequest, RevocationView } from './revocations.dto';
 import { type RecordedRevocation, RevocationsStore } from './revocations.store';
 
 const kinds: readonly RevocationKind[] = ['jti', 'sub', 'clientId'];
-const defaultPageSize = 20;
-const idPattern = /^rev_[0-9a-z]{26}$/;
 
 /** Ends tokens before their time. */
 @Injectable()
@@ -54,13 +53,12 @@ export class RevocationsService {
     return viewOf(revocation);
   }
 
-  /** The revocations in force, newest first. @throws PolicyRefusal 400 for a cursor that none of our pages gave */
-  async page({ limit = defaultPageSize, cursor }: RevocationsQuery): Promise<RevocationPage> {
-    const before = cursor === undefined ? undefined : idOf(cursor);
+  /** The revocations in force, newest first. @throws PolicyRefusal 400 for a cursor that no page gave */
+  async page({ limit, cursor }: PageQuery): Promise<Page<RevocationView>> {
+    const [before] = cursor === undefined ? [] : keysOf(cursor, 1);
     const found = await this.store.list(new Date(this.clock.now()), before, limit + 1);
-    const data = found.slice(0, limit).map(viewOf);
-    const last = found.length > limit ? data.at(-1) : undefined;
-    return { data, nextCursor: last ? Buffer.from(last.id).toString('base64url') : null };
+    const { data, nextCursor } = pageFrom(found, limit, ({ id }) => [id]);
+    return { data: data.map(viewOf), nextCursor };
   }
 }
 
@@ -72,12 +70,6 @@ function soleName(request: RevocationRequest): { kind: RevocationKind; value: st
     throw invalid([{ path: '/', message: 'must have exactly one of jti, sub and clientId' }]);
   }
   return { kind, value };
-}
-
-function idOf(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (!idPattern.test(id)) throw invalid([{ path: '/cursor', message: 'is not a cursor of this list' }]);
-  return id;
 }
 
 function viewOf({ id, kind, value, revokedAt, expiresAt, revokedBy }: RecordedRevocation): RevocationView {

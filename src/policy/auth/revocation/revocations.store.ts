@@ -57,7 +57,7 @@ export class RevocationsStore {
 
   /** Every revocation in force that a poll with `horizon` could not see; some that it saw come again. */
   async since(horizon: string, now: Date): Promise<News> {
-    const rows = await this.database.run((sql) => sql.query(since, [horizon, now]));
+    const rows = await this.database.run((sql) => sql.query(since, [horizon, now]), 'critical');
     return {
       horizon: rows[0]?.horizon ?? horizon,
       revocations: rows.filter((row): row is NewsRow & Row => row.id !== null).map(revocationOf),
@@ -65,7 +65,7 @@ export class RevocationsStore {
   }
 
   async insert({ id, kind, value, revokedAt, expiresAt, revokedBy }: RecordedRevocation): Promise<void> {
-    await this.database.run((sql) => sql.query(insert, [id, kind, value, revokedAt, expiresAt, revokedBy]));
+    await this.database.run((sql) => sql.query(insert, [id, kind, value, revokedAt, expiresAt, revokedBy]), 'critical');
   }
 
   /** The revocations in force before that id, newest first. */

@@ -1,0 +1,56 @@
+import type { INestApplication } from '@nestjs/common';
+import express, { type NextFunction, type Request, type Response, Router } from 'express';
+import { join } from 'node:path';
+
+const page = 'index.html';
+const yearSeconds = 31_536_000;
+
+const securityHeaders: readonly (readonly [name: string, value: string])[] = [
+  [
+    'Content-Security-Policy',
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+  ],
+  ['X-Content-Type-Options', 'nosniff'],
+  ['Referrer-Policy', 'no-referrer'],
+  ['Cross-Origin-Opener-Policy', 'same-origin'],
+];
+
+const unbuilt = 'The dashboard is not built. Build it with: npm run build\n';
+
+/**
+ * Serves the built dashboard at `/dashboard`: files with hashed names for ever, the page only after asking again. A page
+ * load of any path below gets the page, whose own routes tell the rest; everything else goes on to the API's routes.
+ * @param folder what `scripts/build-dashboard.mjs` wrote; looked into at each request, so that it may be built later
+ */
+export function mountDashboard(app: INestApplication, folder: string): void {
+  const router = Router();
+  router.use((_request: Request, response: Response, next: NextFunction) => {
+    for (const [name, value] of securityHeaders) response.setHeader(name, value);
+    next();
+  });
+  const assets = { index: false, redirect: false, immutable: true, maxAge: yearSeconds * 1000 } as const;
+  router.use('/assets', express.static(join(folder, 'assets'), assets));
+  router.use((request: Request, response: Response, next: NextFunction) => {
+    if (isPageLoad(request)) sendPage(folder, response, next);
+    else next();
+  });
+  app.use('/dashboard', router);
+}
+
+/** Scripts and pictures are asked for with any type or their own; only a page load names HTML. */
+function isPageLoad({ method, path, headers }: Request): boolean {
+  return (
+    (method === 'GET' || method === 'HEAD') &&
+    !path.startsWith('/assets/') &&
+    headers.accept?.includes('text/html') === true
+  );
+}
+
+function sendPage(root: string, response: Response, next: NextFunction): void {
+  response.sendFile(page, { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } }, (error?: Error) => {
+    if (!error || response.headersSent) return;
+    if ('code' in error && error.code === 'ENOENT') {
+      response.status(503).set('Cache-Control', 'no-store').type('text/plain').send(unbuilt);
+    } else next(error);
+  });
+}

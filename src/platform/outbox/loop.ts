@@ -1,0 +1,75 @@
+import type { Log } from '../telemetry';
+
+/** What a turn of a loop says of the next one. */
+export type Turn = 'again' | 'soon' | 'idle';
+
+const shortestPauseMs = 50;
+const longestPauseMs = 1_000;
+
+/**
+ * Repeats a step until it is stopped: at once while there is more to do; when idle, in growing intervals of 50 ms to 1 s,
+ * so that work whose transaction was about to commit when the wake-up came is found soon after.
+ */
+export class Loop {
+  private stopping = false;
+  private woken = false;
+  private end: Promise<void> | undefined;
+  private endPause: () => void = () => undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly step: () => Promise<Turn>,
+    private readonly log: Log,
+    private readonly longestMs = longestPauseMs,
+  ) {}
+
+  start(): void {
+    this.end ??= this.run();
+  }
+
+  /** Ends the pause, if there is one, and begins with short pauses anew. */
+  wake(): void {
+    this.woken = true;
+    this.endPause();
+  }
+
+  /** Lets the current step end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.endPause();
+    await this.end;
+  }
+
+  private async run(): Promise<void> {
+    let pauseMs = shortestPauseMs;
+    let failing = false;
+    while (!this.stopping) {
+      this.woken = false;
+      let turn: Turn = 'idle';
+      try {
+        turn = await this.step();
+        failing = false;
+      } catch (error) {
+        // Once, not once a second, for as long as a server is away.
+        if (!failing) this.log.warn({ err: error, loop: this.name }, 'A step failed and will be repeated');
+        failing = true;
+      }
+      if (this.woken || turn !== 'idle') pauseMs = shortestPauseMs;
+      if (turn === 'again' || (this.woken && !failing)) continue;
+      await this.pause(pauseMs);
+      pauseMs = Math.min(this.longestMs, pauseMs * 2);
+    }
+  }
+
+  private pause(millis: number): Promise<void> {
+    if (this.stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.endPause(), millis);
+      this.endPause = () => {
+        clearTimeout(timer);
+        this.endPause = () => undefined;
+        resolve();
+      };
+    });
+  }
+}

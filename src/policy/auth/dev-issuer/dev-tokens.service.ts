@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, Config } from '../../../platform/config';
+import { newId } from '../../../platform/identifiers';
+import { PolicyRefusal } from '../../errors/policy-refusal';
+import { invalid } from '../../validation/validator';
+import { roles } from '../caller';
+import { DevKeys } from './dev-keys';
+import type { ClientCredentialsRequest, DevTokenRequest, DevTokenView } from './dev-tokens.dto';
+
+const defaults = { sub: 'user_dev', client_id: 'client_dev', practice_id: 'practice_p001', role: 'scheduling_agent' };
+const defaultLifetimeSeconds = 3_600;
+
+/** Gives a token to anyone, with any claims: never loaded in production. */
+@Injectable()
+export class DevTokensService {
+  constructor(
+    private readonly keys: DevKeys,
+    private readonly clock: Clock,
+    private readonly config: Config,
+  ) {}
+
+  /** A token with these claims over the defaults. @throws PolicyRefusal 400 for a longer life than is accepted */
+  async issue(issuer: string, request: DevTokenRequest): Promise<DevTokenView> {
+    const { expiresInSeconds = defaultLifetimeSeconds, ...claims } = request;
+    const longest = this.config.get('AUTH_MAX_TOKEN_LIFETIME_SECONDS');
+    if (expiresInSeconds > longest)
+      throw invalid([{ path: '/expiresInSeconds', message: `must be at most ${longest}` }]);
+    const issuedAt = Math.floor(this.clock.now() / 1000);
+    const payload = {
+      jti: newId('tok'),
+      ...defaults,
+      ...claims,
+      iss: issuer,
+      aud: this.config.get('AUTH_AUDIENCE'),
+      iat: issuedAt,
+      exp: issuedAt + expiresInSeconds,
+    };
+    const given = Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== null));
+    return { access_token: await this.keys.sign(given), token_type: 'Bearer', expires_in: expiresInSeconds };
+  }
+
+  /**
+   * A token for a demo user, whose client id is its role; the secret is not looked at.
+   * @throws PolicyRefusal 401 for another client id
+   */
+  issueToClient(
+    issuer: string,
+    authorization: string | undefined,
+    request: ClientCredentialsRequest,
+  ): Promise<DevTokenView> {
+    const clientId = basicUser(authorization) ?? request.client_id;
+    const role = roles.find((name) => name === clientId);
+    if (role === undefined) {
+      throw new PolicyRefusal(
+        401,
+        'invalid_client',
+        'Unauthorized',
+        `The client id must be one of ${roles.join(', ')}`,
+      );
+    }
+    const { scope } = request;
+    return this.issue(issuer, { sub: `user_${role}`, client_id: `app_${role}`, role, ...(scope && { scope }) });
+  }
+}
+
+/** The user of HTTP Basic credentials (RFC 7617, form-encoded after RFC 6749 §2.3.1; a role's name needs no decoding). */
+function basicUser(authorization: string | undefined): string | undefined {
+  const encoded = /^Basic +(\S+)$/i.exec(authorization ?? '')?.[1];
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString().split(':', 1)[0];
+}

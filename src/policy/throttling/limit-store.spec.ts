@@ -1,0 +1,347 @@
+import fc from 'fast-check';
+import { LimitNode, freshName, windowRule } from '../../../test/support/limits';
+import { World } from '../../../test/support/world';
+import { AppKeys, LimitKey } from './limit-keys';
+import { type PlanLimit, type Rule, ruleOf } from './limits';
+import { limitOfTier, limitsOfPlan } from './usage-plans';
+
+const noon = Date.UTC(2026, 4, 1, 12) * 1000;
+const dayMs = 86_400_000;
+
+describe('the limit store', () => {
+  let world: World;
+  let node: LimitNode;
+
+  beforeAll(async () => {
+    world = await World.create();
+    node = await LimitNode.start(world.redisUrl);
+  });
+  afterAll(async () => {
+    node.stop();
+    await world.end();
+  });
+  afterEach(() => {
+    node.store.micros = 0;
+  });
+
+  const at = (ms: number) => {
+    node.store.micros = noon + ms * 1000;
+  };
+  const passes = async (rule: Rule, names: string[], weight = 1) => (await node.fresh(rule, names, weight)).allowed;
+
+  describe('with a window', () => {
+    it('frees a place exactly one window after it was taken, to the millisecond', async () => {
+      const rule = windowRule(20);
+      const name = [freshName()];
+      for (let request = 0; request < 20; request += 1) {
+        at(request * 7);
+        expect(await passes(rule, name)).toBe(true);
+      }
+      at(59_999);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
+      at(60_000);
+      expect(await passes(rule, name)).toBe(true);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 7 });
+      at(60_006);
+      expect(await passes(rule, name)).toBe(false);
+      at(60_007);
+      expect(await passes(rule, name)).toBe(true);
+    });
+
+    it.each([1, 20, 50, 100, 500])('admits what a slow log of %i a window would, never one more', async (requests) => {
+      const step = fc.record({
+        waitMs: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 9_000 }), fc.integer({ min: 0, max: 70_000 })),
+        calls: fc.integer({ min: 1, max: Math.ceil(requests / 2) }),
+        weight: fc.integer({ min: 1, max: Math.min(3, requests) }),
+      });
+      const unit = requests > 50 ? 10 : 1;
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+          const rule = windowRule(requests);
+          const name = [freshName()];
+          let log: number[] = [];
+          let now = 0;
+          for (const { waitMs, calls, weight } of steps) {
+            now += waitMs;
+            at(now);
+            for (let call = 0; call < Math.min(calls, 12); call += 1) {
+              log = log.filter((time) => time + 60_000 > now);
+              const { allowed, reports, retryAfterMs } = await node.fresh(rule, name, weight);
+              const expected = log.length + weight <= requests;
+              expect(allowed).toBe(expected);
+              if (allowed) for (let one = 0; one < weight; one += 1) log.push(Math.ceil(now / unit) * unit);
+              expect(reports[0]?.remaining).toBe(requests - log.length);
+              if (!expected) expect(retryAfterMs).toBe((log[weight - (requests - log.length) - 1] ?? 0) + 60_000 - now);
+            }
+          }
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    it('counts a larger window in units of 10 ms, late by less than one and never early', async () => {
+      const rule = windowRule(100);
+      const name = [freshName()];
+      at(3);
+      for (let request = 0; request < 100; request += 1) expect(await passes(rule, name)).toBe(true);
+      at(60_003);
+      expect(await passes(rule, name)).toBe(false);
+      at(60_010);
+      expect(await passes(rule, name)).toBe(true);
+    });
+  });
+
+  describe('with a plan', () => {
+    const plan = (burstRequests: number, requestsPerSecond: number, requestsPerDay: number): PlanLimit => ({
+      kind: 'plan',
+      name: 'plan',
+      burstRequests,
+      requestsPerSecond,
+      requestsPerDay,
+    });
+
+    it('admits what a slow token bucket and a day’s count would', async () => {
+      const step = fc.record({ waitMs: fc.integer({ min: 0, max: 400 }), calls: fc.integer({ min: 1, max: 15 }), weight: fc.integer({ min: 1, max: 3 }) });
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+          const rule = ruleOf([plan(10, 20, 60)]);
+          const name = [freshName()];
+          // In thousandths of a token: 20 a second are 20 thousandths a millisecond.
+          let tokens = 10_000;
+          let used = 0;
+          let now = dayMs / 2 - 2_000; // shortly before midnight
+          let day = 0;
+          for (const { waitMs, calls, weight } of steps) {
+            now += waitMs;
+            tokens = Math.min(10_000, tokens + waitMs * 20);
+            const today = Math.floor((now + dayMs / 2) / dayMs);
+            if (today > day) used = 0;
+            day = today;
+            at(now);
+            for (let call = 0; call < calls; call += 1) {
+              const expected = tokens >= weight * 1000 && used + weight <= 60;
+              const { allowed, reports } = await node.fresh(rule, name, weight);
+              expect(allowed).toBe(expected);
+              if (allowed) {
+                tokens -= weight * 1000;
+                used += weight;
+              }
+              expect(reports.map(({ remaining }) => remaining)).toEqual([Math.floor(tokens / 1000), 60 - used]);
+            }
+          }
+        }),
+        { numRuns: 40 },
+      );
+    });
+
+    it('gives a burst of 10 and then one token each 50 ms on the standard plan', async () => {
+      const rule = ruleOf([limitsOfPlan.standard]);
+      const name = [freshName()];
+      at(0);
+      for (let request = 0; request < 10; request += 1) expect(await passes(rule, name)).toBe(true);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
+      at(49);
+      expect(await passes(rule, name)).toBe(false);
+      at(50);
+      expect(await passes(rule, name)).toBe(true);
+      expect(await passes(rule, name)).toBe(false);
+    });
+
+    it('ends a quota with the day of UTC, and says how long that is', async () => {
+      const rule = ruleOf([plan(1000, 1000, 5)]);
+      const name = [freshName()];
+      at(dayMs / 2 - 1);
+      for (let request = 0; request < 5; request += 1) expect(await passes(rule, name)).toBe(true);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
+      at(dayMs / 2);
+      expect(await passes(rule, name)).toBe(true);
+    });
+
+    it('counts the internal plan and never refuses it', async () => {
+      const name = [freshName()];
+      at(0);
+      for (let request = 0; request < 300; request += 1) expect(await passes(ruleOf([limitsOfPlan.internal]), name)).toBe(true);
+      const { reports } = await node.fresh(ruleOf([limitsOfPlan.standard]), name, 0);
+      expect(reports[1]?.remaining).toBe(9_700);
+    });
+  });
+
+  describe('with several limits', () => {
+    const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
+
+    it('consumes nothing anywhere when one of them refuses', async () => {
+      const [tier, plan] = [freshName(), freshName()];
+      at(0);
+      for (let request = 0; request < 10; request += 1) expect(await passes(rule, [tier, plan])).toBe(true);
+      const { reports } = await node.fresh(rule, [tier, plan]);
+      expect(reports.map(({ allowed, remaining }) => [allowed, remaining])).toEqual([
+        [true, 10],
+        [false, 0],
+        [true, 9_990],
+      ]);
+      at(1_000);
+      for (let request = 0; request < 10; request += 1) expect(await passes(rule, [tier, plan])).toBe(true);
+      at(2_000);
+      const refused = await node.fresh(rule, [tier, plan]);
+      expect(refused.reports.map(({ allowed, remaining }) => [allowed, remaining])).toEqual([
+        [false, 0],
+        [true, 10],
+        [true, 9_980],
+      ]);
+      expect(refused.retryAfterMs).toBe(58_000);
+    });
+
+    it('waits for the longest of those that refuse', async () => {
+      const [tier, plan] = [freshName(), freshName()];
+      at(0);
+      for (let request = 0; request < 10; request += 1) await passes(rule, [tier, plan]);
+      at(1_000);
+      for (let request = 0; request < 10; request += 1) await passes(rule, [tier, plan]);
+      expect((await node.fresh(rule, [tier, plan])).retryAfterMs).toBe(59_000);
+    });
+
+    it('decides a batch in which an app meets itself one after the other', async () => {
+      const [tier, plan] = [freshName(), freshName()];
+      at(0);
+      const decisions = await Promise.all(Array.from({ length: 200 }, () => node.fresh(rule, [tier, plan])));
+      expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
+    });
+
+    it('keeps neighbours apart: other app, other workspace, other method', async () => {
+      const apps = ['a', 'b'].map((name) => new AppKeys(name));
+      const windows = apps.flatMap((app) => ['x', 'y'].flatMap((space) => ['m', 'n'].map((method) => app.window(space, method))));
+      expect(new Set([...windows, ...apps.map(({ plan }) => plan)].map(({ name }) => name)).size).toBe(10);
+      const one = windowRule(1);
+      for (const key of windows) expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
+      for (const key of windows) expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
+    });
+  });
+
+  describe('when Redis’ clock goes back', () => {
+    it.each([1, 1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor doubles a window', async (backMs) => {
+      const rule = windowRule(20);
+      const name = [freshName()];
+      at(0);
+      for (let request = 0; request < 15; request += 1) expect(await passes(rule, name)).toBe(true);
+      at(-backMs);
+      for (let request = 0; request < 5; request += 1) expect(await passes(rule, name)).toBe(true);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 60_000 });
+      at(-backMs + 60_000);
+      expect(await passes(rule, name)).toBe(true);
+    });
+
+    it('frees a full window one window later, however often it refuses meanwhile', async () => {
+      const rule = windowRule(20);
+      const name = [freshName()];
+      at(0);
+      expect(await passes(rule, name, 20)).toBe(true);
+      for (let second = 0; second < 60; second += 1) {
+        at(-3_600_000 + second * 1000);
+        expect(await passes(rule, name)).toBe(false);
+      }
+      at(-3_600_000 + 60_000);
+      expect(await passes(rule, name, 20)).toBe(true);
+    });
+
+    it.each([1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor refills a plan', async (backMs) => {
+      const rule = ruleOf([limitsOfPlan.standard]);
+      const name = [freshName()];
+      at(0);
+      for (let request = 0; request < 10; request += 1) expect(await passes(rule, name)).toBe(true);
+      at(-backMs);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
+      at(-backMs + 50);
+      const { allowed, reports } = await node.fresh(rule, name);
+      expect([allowed, reports[1]?.remaining]).toEqual([true, 9_989]);
+    });
+  });
+
+  it('remembers a refusal in the process: a flood of refused requests costs no call to Redis', async () => {
+    const rule = windowRule(1);
+    const key = new LimitKey(freshName(), 'x');
+    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
+    const before = await scriptCalls(node);
+    for (let request = 0; request < 5_000; request += 1) {
+      expect((await node.store.decide(rule, [key], 1)).allowed).toBe(false);
+    }
+    expect(await scriptCalls(node)).toBe(before);
+    node.clock.advance(59_000);
+    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
+    node.clock.advance(1_000);
+    await node.store.decide(rule, [key], 1);
+    expect(await scriptCalls(node)).toBe(before + 1);
+  });
+
+  it('asks Redis again when the process’ clock went back, instead of refusing for as long', async () => {
+    const rule = windowRule(1);
+    const key = new LimitKey(freshName(), 'x');
+    at(0);
+    await node.store.decide(rule, [key], 1);
+    await node.store.decide(rule, [key], 1);
+    node.clock.advance(-3_600_000);
+    at(60_000);
+    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    node.clock.advance(3_600_000);
+  });
+
+  it('does not hold a lighter request to a heavier one’s refusal', async () => {
+    const rule = windowRule(10);
+    const key = new LimitKey(freshName(), 'x');
+    expect(await node.store.decide(rule, [key], 8)).toMatchObject({ allowed: true });
+    expect(await node.store.decide(rule, [key], 5)).toMatchObject({ allowed: false });
+    expect(await node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
+  });
+
+  it('gives back exactly the refunded request', async () => {
+    const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
+    const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+    at(0);
+    const failed = await node.store.decide(rule, keys, 3);
+    at(10);
+    await node.store.decide(rule, keys, 2);
+    node.store.refund(rule, keys, 3, failed);
+    await settled(async () => (await node.store.decide(rule, keys, 0)).reports[0]?.remaining === 18);
+    const { reports } = await node.store.decide(rule, keys, 0);
+    expect(reports.map(({ remaining }) => remaining)).toEqual([18, 8, 9_998]);
+    expect(reports[0]?.resetMs).toBe(60_000); // what is left is the second request, taken now
+  });
+
+  it('leaves no key without an expiry and none that holds a name in clear', async () => {
+    const rule = ruleOf([limitOfTier(4, 'stream'), limitsOfPlan.enterprise]);
+    const app = node.keys.of('client-with-a-name');
+    const keys = [app.window('workspace-with-a-name', 'POST /route-with-a-name'), app.plan];
+    for (let request = 0; request < 50; request += 1) await node.store.decide(rule, keys, 1);
+    const names = await node.redis.commands.keys('*');
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name) => name.includes('with-a-name'))).toEqual([]);
+    const lives = await Promise.all(names.map((name) => node.redis.commands.pttl(name)));
+    expect(lives.filter((ms) => ms <= 0)).toEqual([]);
+  });
+
+  it.each([
+    [2, 20],
+    [3, 50],
+    [4, 100],
+  ] as const)('keeps a full window of tier %i, requests spread evenly, in at most 200 bytes', async (tier, requests) => {
+    const rule = ruleOf([limitOfTier(tier, 'post')]);
+    const key = new AppKeys(`memory-${tier}`).window('workspace', 'POST /api/method');
+    for (let request = 0; request < requests; request += 1) {
+      at(Math.floor((request * 60_000) / requests));
+      expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    }
+    expect(await node.redis.commands.memory('USAGE', key.name)).toBeLessThanOrEqual(200);
+  });
+});
+
+async function scriptCalls({ redis }: LimitNode): Promise<number> {
+  const stats = await redis.commands.info('commandstats');
+  return ['eval', 'evalsha'].reduce((sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0), 0);
+}
+
+/** Waits until what was filed in the background has been done. */
+async function settled(done: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 5_000; !(await done()); ) {
+    if (performance.now() > end) throw new Error('It was never done');
+  }
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { call, tokenFor } from './support/api';
+import { root, testDir } from './support/places';
+import { World } from './support/world';
+
+/** The folder in which the README's text is followed; inside the checkout, so that its packages are found. */
+const place = join(testDir, 'readme');
+
+/** Does what a reader of "Add a domain in ten minutes" does: makes the files that are named, and applies the diffs. */
+async function followReadme(): Promise<string[]> {
+  await rm(place, { recursive: true, force: true });
+  for (const folder of ['src', 'migrations']) await cp(join(root, folder), join(place, folder), { recursive: true });
+  for (const file of ['package.json', '.swcrc', 'tsconfig.json']) await cp(join(root, file), join(place, file));
+  const readme = await readFile(join(root, 'README.md'), 'utf8');
+  const chapter = /## Add a domain in ten minutes\n(.*?)\n## /s.exec(readme)?.[1] ?? '';
+  const made: string[] = [];
+  for (const [, path = '', code = ''] of chapter.matchAll(/`([\w./-]+\.ts)`:\n\n```ts\n(.*?)```/gs)) {
+    await mkdir(dirname(join(place, path)), { recursive: true });
+    await writeFile(join(place, path), code);
+    made.push(path);
+  }
+  const contents = join(place, 'src/app.module.ts');
+  let text = await readFile(contents, 'utf8');
+  for (const [, diff = ''] of chapter.matchAll(/```diff\n(.*?)```/gs)) {
+    const lines = diff.trimEnd().split('\n');
+    const before = lines
+      .filter((line) => !line.startsWith('+'))
+      .map((line) => line.slice(1))
+      .join('\n');
+    if (!text.includes(before)) throw new Error(`The README's diff does not fit src/app.module.ts:\n${diff}`);
+    text = text.replace(before, lines.map((line) => line.slice(1)).join('\n'));
+  }
+  await writeFile(contents, text);
+  return made;
+}
+
+describe('the README', () => {
+  let world: World;
+
+  beforeAll(async () => {
+    world = await World.create();
+  });
+  afterAll(async () => {
+    await world.end();
+    await rm(place, { recursive: true, force: true });
+  });
+
+  it('adds a domain that is guarded from its first minute', async () => {
+    expect(await followReadme()).toHaveLength(6);
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    await promisify(execFile)(process.execPath, [tsc, '-p', place, '--types', 'node,jest']);
+    const { build } = (await import(join(root, 'scripts/build.mjs'))) as {
+      build: (out: string, from: string) => Promise<number>;
+    };
+    await build(join(place, 'dist'), place);
+
+    const gate = await world.start({ DATABASE_ADMIN_URL: world.ownerUrl }, join(place, 'dist'));
+    await world.sql(
+      `INSERT INTO practices (id, name, time_zone) VALUES ('practice_1', '1', 'UTC'), ('practice_2', '2', 'UTC')`,
+    );
+    const token = (role: string, practice: string) =>
+      tokenFor(gate, { sub: `user_${role}`, role, practice_id: practice });
+    const announce = (as: string, body: unknown) =>
+      call(gate, '/announcements', { token: as, body, headers: { 'idempotency-key': randomUUID() } });
+    const admin = await token('practice_admin', 'practice_1');
+
+    const made = await announce(admin, { text: 'Closed on Monday; select a date from the list' });
+    expect([made.status, Object.keys(made.body)]).toEqual([201, ['id', 'text']]);
+    expect((await announce(admin, { text: '' })).status).toBe(400);
+    expect((await announce(admin, { text: 'a', by: 'me' })).status).toBe(400);
+    expect((await announce(await token('provider', 'practice_1'), { text: 'a' })).status).toBe(403);
+    expect((await call(gate, '/announcements')).status).toBe(401);
+
+    const listed = async (practice: string) =>
+      (await call(gate, '/announcements', { token: await token('provider', practice) })).body['data'];
+    expect(await listed('practice_1')).toEqual([made.body]);
+    expect(await listed('practice_2')).toEqual([]);
+
+    const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
+    expect(paths).toHaveProperty('/announcements');
+  }, 60_000);
+});
