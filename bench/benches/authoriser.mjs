@@ -59,8 +59,16 @@ export default async function authoriser(options) {
       met: ours && ours.median <= HIT_GOAL_MICROSECONDS,
     };
   });
-  rows.push(options.peersOnly ? { ...verificationsRow(null) } : verificationsRow(await verificationsOverHttp(options)));
-  return { rows, notes: [], detail: Object.fromEntries(results) };
+  /** @type {string[]} */
+  const notes = [];
+  const verifications = options.peersOnly
+    ? null
+    : await verificationsOverHttp(options).catch((error) => {
+        notes.push(`verifications over HTTP could not be counted: ${error instanceof Error ? error.message : error}`);
+        return null;
+      });
+  rows.push(verificationsRow(verifications));
+  return { rows, notes, detail: Object.fromEntries(results) };
 }
 
 /** @param {number | null} count @returns {import('../report.mjs').Row} */

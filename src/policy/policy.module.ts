@@ -2,27 +2,57 @@ import { type DynamicModule, type INestApplication, Module, type NestMiddleware,
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
 import type { NextFunction, Response } from 'express';
 import type { Config } from '../platform/config';
+import { AuthModule } from './auth/auth.module';
+import { AuthenticationGuard } from './auth/authentication.guard';
+import { RolesGuard } from './auth/roles.guard';
+import { BodyGuard } from './body/body.guard';
 import { ConcurrencyPolicy } from './concurrency/concurrency.policy';
 import { AccessLogMiddleware } from './context/access-log.middleware';
 import { ContextMiddleware } from './context/context.middleware';
 import { Draining } from './context/draining';
+import { CorsMiddleware } from './cors/cors.middleware';
+import { MethodTable } from './cors/method-table';
+import { OriginList } from './cors/origin-list';
 import { DeadlinePolicy } from './deadline/deadline.policy';
 import { ProblemFilter } from './errors/problem.filter';
+import { FirewallRecord } from './firewall/firewall-record';
+import { FirewallMiddleware } from './firewall/firewall.middleware';
+import { InjectionGuard } from './firewall/injection.guard';
 import { IdempotencyPolicy } from './idempotency/idempotency.policy';
 import { IdempotencyStore } from './idempotency/idempotency.store';
 import { AROUND_POLICIES, AroundInterceptor, type AroundPolicy } from './pipeline/around';
-import { ResponsePolicy } from './responses/response.policy';
 import type { GateRequest } from './request-state';
+import { ResponsePolicy } from './responses/response.policy';
 import { RouteGuard } from './route.guard';
 import { Routes } from './routes';
 import { TenancyGuard } from './tenancy/tenancy.guard';
+import { ThrottlingGuard } from './throttling/throttling.guard';
+import { ThrottlingModule } from './throttling/throttling.module';
 import { ValidationGuard } from './validation/validation.guard';
 
-const before = [ContextMiddleware, AccessLogMiddleware];
-const guards = [RouteGuard, TenancyGuard, ValidationGuard];
+// Every request passes these three lists, top to bottom. What is cheap and refuses much stands first; what costs a
+// database connection stands last.
+
+/** Before routing: on every answer, whatever becomes of the request. */
+const before = [ContextMiddleware, AccessLogMiddleware, FirewallMiddleware, CorsMiddleware];
+
+/** Before the handler, on a known route. */
+const guards = [
+  RouteGuard,
+  BodyGuard,
+  InjectionGuard,
+  AuthenticationGuard,
+  RolesGuard,
+  TenancyGuard,
+  ThrottlingGuard,
+  ValidationGuard,
+];
+
+/** Around the handler, from the outermost to the innermost. */
 const around = [ConcurrencyPolicy, DeadlinePolicy, IdempotencyPolicy, ResponsePolicy];
 
 const pipeline: Provider[] = [
+  ...before,
   ...guards.map((useClass) => ({ provide: APP_GUARD, useClass })),
   ...around,
   { provide: AROUND_POLICIES, inject: around, useFactory: (...policies: AroundPolicy[]) => policies },
@@ -30,13 +60,14 @@ const pipeline: Provider[] = [
   { provide: APP_FILTER, useClass: ProblemFilter },
 ];
 
+/** What every request passes. */
 @Module({})
 export class PolicyModule {
-  static register(_config: Config): DynamicModule {
+  static async register(config: Config): Promise<DynamicModule> {
     return {
       module: PolicyModule,
-      imports: [DiscoveryModule],
-      providers: [...before, ...pipeline, Routes, Draining, IdempotencyStore],
+      imports: [DiscoveryModule, ThrottlingModule, await AuthModule.register(config)],
+      providers: [...pipeline, Routes, Draining, FirewallRecord, OriginList, MethodTable, IdempotencyStore],
     };
   }
 }

@@ -55,6 +55,7 @@ const putBack = statement(
 /** Puts the due deliveries of one consumer onto its queue: tenants in turn, and never more than the queue may hold. */
 export class Drawer {
   private lastTenant = '';
+  private foundThisRound = false;
 
   constructor(
     private readonly consumer: string,
@@ -66,13 +67,14 @@ export class Drawer {
   async draw(): Promise<Turn> {
     const room = Math.min(batchSize, maxQueueDepth - (await this.queue.depth()));
     if (room <= 0) return 'soon';
-    const start = this.lastTenant;
     const { tenants, drawn } = await this.system.run((sql) => this.take(sql, room));
-    const isLastOfTurn = tenants.length < Math.min(tenantsPerDraw, room);
-    this.lastTenant = isLastOfTurn ? '' : (tenants.at(-1) ?? '');
+    const roundEnds = tenants.length < Math.min(tenantsPerDraw, room);
+    this.lastTenant = roundEnds ? '' : (tenants.at(-1) ?? '');
+    this.foundThisRound ||= drawn.length > 0;
+    const idle = roundEnds && !this.foundThisRound;
+    if (roundEnds) this.foundThisRound = false;
     if (drawn.length > 0) await this.publish(drawn);
-    if (drawn.length > 0 || !isLastOfTurn || start !== '') return 'again';
-    return 'idle';
+    return idle ? 'idle' : 'again';
   }
 
   private async take(sql: Sql, room: number): Promise<{ tenants: string[]; drawn: Drawn[] }> {

@@ -56,6 +56,7 @@ const maxKeyIdLength = 256;
 /** Verifies a token whole, in the order of cost: header, key, signature, claims. Behind the authoriser cache. */
 @Injectable()
 export class BearerStrategy extends PassportStrategy(Strategy, strategyName) {
+  private readonly maxLifetimeSeconds: number;
   /** Passport's own instance is one for the whole process; two applications in one process must not share it. */
   declare private authenticator: passport.Authenticator | undefined;
 
@@ -75,18 +76,17 @@ export class BearerStrategy extends PassportStrategy(Strategy, strategyName) {
     this.maxLifetimeSeconds = config.get('AUTH_MAX_TOKEN_LIFETIME_SECONDS');
   }
 
-  private readonly maxLifetimeSeconds: number;
-
   getPassportInstance(): passport.Authenticator {
-    return (this.authenticator ??= new passport.Passport() as passport.Authenticator);
+    return (this.authenticator ??= new passport.Passport());
   }
 
   /** @throws TokenRefused, or KeysUnavailable when nothing can be said */
   verify(token: string): Promise<Identity> {
     return new Promise((resolve, reject) => {
       const finish = (error: unknown, identity: Identity | false | undefined, refusal: unknown): void => {
+        const reason = error ?? refusal;
         if (identity) resolve(identity);
-        else reject((error ?? refusal) as Error);
+        else reject(reason instanceof Error ? reason : new Error('Passport gave no reason', { cause: reason }));
       };
       const authenticate = this.getPassportInstance().authenticate(strategyName, finish) as unknown as Middleware;
       authenticate({ token, at: new Date(this.clock.now()) }, undefined, reject);

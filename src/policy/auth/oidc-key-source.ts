@@ -21,12 +21,12 @@ export class OidcKeySource extends KeySource {
   async load(): Promise<readonly unknown[]> {
     const signal = AbortSignal.timeout(loadTimeoutMs);
     const discovery = await this.get(`${this.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, signal);
-    if (discovery['issuer'] !== this.issuer) throw new Error('The discovery document is of another issuer');
+    if (discovery.issuer !== this.issuer) throw new Error('The discovery document is of another issuer');
     const { jwks_uri: address } = discovery;
     if (typeof address !== 'string') throw new Error('The discovery document names no jwks_uri');
     const { keys } = await this.get(address, signal);
     if (!Array.isArray(keys)) throw new Error('The key set has no keys');
-    return keys;
+    return keys as unknown[];
   }
 
   private async get(address: string, signal: AbortSignal): Promise<Record<string, unknown>> {

@@ -10,7 +10,7 @@ interface Slot<Value> {
 export class SieveCache<Value> {
   private readonly slots = new Map<string, Slot<Value>>();
   /** A live iterator: entries deleted or added meanwhile do not disturb it, and it never walks the same holes twice. */
-  private hand: IterableIterator<[string, Slot<Value>]>;
+  private hand: MapIterator<[string, Slot<Value>]>;
 
   constructor(readonly capacity: number) {
     this.hand = this.slots.entries();
@@ -53,12 +53,12 @@ export class SieveCache<Value> {
 
   private evict(): void {
     for (;;) {
-      const { done, value: entry } = this.hand.next();
-      if (done === true) {
+      const next = this.hand.next();
+      if (next.done === true) {
         this.hand = this.slots.entries();
         continue;
       }
-      const [key, slot] = entry as [string, Slot<Value>];
+      const [key, slot] = next.value;
       if (!slot.visited) {
         this.slots.delete(key);
         return;

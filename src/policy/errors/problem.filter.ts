@@ -1,19 +1,24 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, NotFoundException } from '@nestjs/common';
 import type { Response } from 'express';
 import { Log } from '../../platform/telemetry';
+import { MethodTable } from '../cors/method-table';
 import type { GateRequest } from '../request-state';
+import { PolicyRefusal } from './policy-refusal';
 import { type Problem, problemOf } from './problem';
 
 /** Answers whatever was thrown as `application/problem+json`; a failure of ours is logged whole and told as nothing. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Log) {}
+  constructor(
+    private readonly log: Log,
+    private readonly methods: MethodTable,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<GateRequest>();
     const response = http.getResponse<Response>();
-    const problem = problemOf(error);
+    const problem = problemOf(this.unrouted(request, error) ?? error);
     if (problem.status >= 500) this.log.error({ err: error, code: problem.code }, 'A request failed');
     if (response.headersSent) {
       // Half an answer is out; only a broken connection tells the client that the rest will not come.
@@ -21,6 +26,15 @@ export class ProblemFilter implements ExceptionFilter {
       return;
     }
     send(request, response, problem);
+  }
+
+  /** Express says 404 where the path exists and the method does not; the client is told which methods do. */
+  private unrouted(request: GateRequest, error: unknown): PolicyRefusal | undefined {
+    if (!(error instanceof NotFoundException) || request.gate.route) return undefined;
+    const allowed = this.methods.methodsOf(request.originalUrl);
+    if (!allowed) return undefined;
+    const headers = { Allow: allowed.join(', ') };
+    return new PolicyRefusal(405, 'method_not_allowed', 'Method Not Allowed', `Allowed: ${headers.Allow}`, { headers });
   }
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { screen, signatureIn } from './screening';
-import { type Place, signatures } from './signatures';
+import { type Place, signatures, suspiciousQuery } from './signatures';
 
 /** Attack strings that each rule must catch, as they arrive: decoded once. */
 const attacks: Readonly<Record<string, readonly (readonly [Place, string])[]>> = {
@@ -33,7 +33,7 @@ const attacks: Readonly<Record<string, readonly (readonly [Place, string])[]>> =
     ['body', "admin'--"],
     ['query', "admin' #"],
     ['query', "x')/*"],
-    ['body', "O'Brien'; --"],
+    ['body', "Brien'; --"],
   ],
   'sqli-double-quote-comment': [['query', 'admin" -- -']],
   'sqli-condition-comment': [
@@ -59,7 +59,7 @@ const attacks: Readonly<Record<string, readonly (readonly [Place, string])[]>> =
   ],
   'sqli-stacked-change': [
     ['body', "x'; insert into users (name, role) values ('a', 'b')"],
-    ['query', '1; delete from users where 1 = 1'.replace('1 = 1', 'id = 7')],
+    ['query', '1; delete from users where id = 7'],
     ['body', "'; update users set role = 'x"],
     ['query', '1; exec xp_dirtree'],
     ['query', "; copy t from program 'id'"],
@@ -167,7 +167,6 @@ const ordinary = [
   'costs $5; or ${amount}; {$5}',
   'Wait... what?',
   '...',
-  '../',
   'and/or; he/she; 24/7; 1/2',
   'the /etc folder',
   'Line one\r\nLine two\r\nLocation: room 5\r\nX-ray: tomorrow\r\nTo: be confirmed',
@@ -187,7 +186,7 @@ const ordinary = [
   'password: "hunter2" or ask; user = admin?',
   'function (a) { return a === b ? "x" : \'y\'; }',
   '5\'--6\' tall',
-].filter((text) => text !== '../');
+];
 
 describe('an injection signature', () => {
   it.each(Object.entries(attacks).flatMap(([id, examples]) => examples.map(([place, text]) => [id, place, text] as const)))(
@@ -201,6 +200,15 @@ describe('an injection signature', () => {
       expect([text, spaced, decoded].some((form) => own?.pattern.test(form))).toBe(true);
     },
   );
+
+  it('is not passed over because its query looked harmless before it was decoded', () => {
+    const texts = Object.values(attacks).flatMap((examples) => examples.filter(([place]) => place === 'query'));
+    for (const [, text] of texts) {
+      expect([text, suspiciousQuery.test(`q=${encodeURIComponent(text)}`)]).toEqual([text, true]);
+      expect([text, suspiciousQuery.test(new URLSearchParams({ q: text }).toString())]).toEqual([text, true]);
+    }
+    expect(suspiciousQuery.test('date=2026-04-24&status=available&cursor=a_b~c.d')).toBe(false);
+  });
 
   it('has attack strings of its own for each rule', () => {
     expect(Object.keys(attacks).sort()).toEqual(signatures.map(({ id }) => id).sort());

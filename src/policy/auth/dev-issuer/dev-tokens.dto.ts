@@ -5,15 +5,28 @@ const name = { type: String, minLength: 1, maxLength: 255, required: false };
 /** `null` leaves out a claim that has a default. */
 const nameOrNone = { ...name, nullable: true };
 
+/** What a development token claims unless asked otherwise. */
+export const devDefaults = {
+  sub: 'user_dev',
+  client_id: 'client_dev',
+  practice_id: 'practice_p001',
+  role: 'scheduling_agent',
+  expiresInSeconds: 3_600,
+} as const;
+
 /** The claims of a development token; `{}` is a scheduling agent of the first demo practice. */
 export class DevTokenRequest {
-  @ApiProperty({ ...name, default: 'user_dev' })
+  @ApiProperty({ ...name, default: devDefaults.sub })
   readonly sub?: string;
 
-  @ApiProperty({ ...nameOrNone, default: 'client_dev', description: 'The app; null for a token that names none' })
+  @ApiProperty({
+    ...nameOrNone,
+    default: devDefaults.client_id,
+    description: 'The app; null for a token that names none',
+  })
   readonly client_id?: string | null;
 
-  @ApiProperty({ ...nameOrNone, default: 'practice_p001', description: 'null for a token without a practice' })
+  @ApiProperty({ ...nameOrNone, default: devDefaults.practice_id, description: 'null for a token without a practice' })
   readonly practice_id?: string | null;
 
   @ApiProperty({ ...name, example: 'workspace_w001' })
@@ -22,7 +35,7 @@ export class DevTokenRequest {
   @ApiProperty({ ...name, example: 'account_a001' })
   readonly account_id?: string;
 
-  @ApiProperty({ type: String, enum: [...roles, null], nullable: true, required: false, default: 'scheduling_agent' })
+  @ApiProperty({ type: String, enum: [...roles, null], nullable: true, required: false, default: devDefaults.role })
   readonly role?: Role | null;
 
   @ApiProperty({ type: String, maxLength: 2_000, required: false, example: 'accounts:read payments:write' })
@@ -43,7 +56,13 @@ export class DevTokenRequest {
   @ApiProperty({ ...name, description: 'A new one unless given' })
   readonly jti?: string;
 
-  @ApiProperty({ type: 'integer', minimum: 1, maximum: 31_536_000, default: 3_600, required: false })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 1,
+    maximum: 31_536_000,
+    default: devDefaults.expiresInSeconds,
+    required: false,
+  })
   readonly expiresInSeconds?: number;
 }
 

@@ -5,10 +5,10 @@ import { PolicyRefusal } from '../../errors/policy-refusal';
 import { invalid } from '../../validation/validator';
 import { roles } from '../caller';
 import { DevKeys } from './dev-keys';
-import type { ClientCredentialsRequest, DevTokenRequest, DevTokenView } from './dev-tokens.dto';
+import { type ClientCredentialsRequest, devDefaults, type DevTokenRequest, type DevTokenView } from './dev-tokens.dto';
 
-const defaults = { sub: 'user_dev', client_id: 'client_dev', practice_id: 'practice_p001', role: 'scheduling_agent' };
-const defaultLifetimeSeconds = 3_600;
+/** The fields of a request, which is no instance of its class. */
+type Claims = Pick<DevTokenRequest, keyof DevTokenRequest>;
 
 /** Gives a token to anyone, with any claims: never loaded in production. */
 @Injectable()
@@ -20,15 +20,14 @@ export class DevTokensService {
   ) {}
 
   /** A token with these claims over the defaults. @throws PolicyRefusal 400 for a longer life than is accepted */
-  async issue(issuer: string, request: DevTokenRequest): Promise<DevTokenView> {
-    const { expiresInSeconds = defaultLifetimeSeconds, ...claims } = request;
+  async issue(issuer: string, request: Claims): Promise<DevTokenView> {
+    const { expiresInSeconds, ...claims } = { ...devDefaults, ...request };
     const longest = this.config.get('AUTH_MAX_TOKEN_LIFETIME_SECONDS');
     if (expiresInSeconds > longest)
       throw invalid([{ path: '/expiresInSeconds', message: `must be at most ${longest}` }]);
     const issuedAt = Math.floor(this.clock.now() / 1000);
     const payload = {
       jti: newId('tok'),
-      ...defaults,
       ...claims,
       iss: issuer,
       aud: this.config.get('AUTH_AUDIENCE'),

@@ -1,0 +1,111 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Agent, errors, request } from 'undici';
+import { Clock } from '../config';
+import { EffectFailed, type FailureKind } from './event';
+import { mostRetryAfterMs } from './settings';
+
+const connectTimeoutMs = 5_000;
+/** From the first byte sent to the last one read: a slow drip does not stretch it. */
+const exchangeTimeoutMs = 15_000;
+const maxResponseBytes = 65_536;
+const connectionsPerOrigin = 32;
+
+export interface OutboundCall {
+  readonly url: string;
+  readonly token: string;
+  readonly body: unknown;
+  /** Sent as `Idempotency-Key`: the same at every repetition. */
+  readonly idempotencyKey: string;
+  readonly correlation: { readonly correlationId: string; readonly traceparent: string | undefined } | undefined;
+}
+
+/** Calls to providers: JSON over kept-alive connections, with limits on time and size, and failures sorted. */
+@Injectable()
+export class Outbound implements OnApplicationShutdown {
+  private readonly agent = new Agent({
+    connect: { timeout: connectTimeoutMs },
+    connections: connectionsPerOrigin,
+    headersTimeout: exchangeTimeoutMs,
+    bodyTimeout: exchangeTimeoutMs,
+    keepAliveTimeout: 30_000,
+    maxResponseSize: maxResponseBytes,
+  });
+
+  constructor(private readonly clock: Clock) {}
+
+  /**
+   * Posts JSON and reads the answer.
+   * @returns the status, always 2xx
+   * @throws EffectFailed for every other answer, and for none
+   */
+  async post({ url, token, body, idempotencyKey, correlation }: OutboundCall): Promise<number> {
+    try {
+      const response = await request(url, {
+        dispatcher: this.agent,
+        method: 'POST',
+        signal: AbortSignal.timeout(exchangeTimeoutMs),
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          'idempotency-key': idempotencyKey,
+          ...(correlation && { 'x-correlation-id': correlation.correlationId }),
+          ...(correlation?.traceparent !== undefined && { traceparent: correlation.traceparent }),
+        },
+        body: JSON.stringify(body),
+      });
+      await response.body.arrayBuffer();
+      const kind = kindOfStatus(response.statusCode, response.headers['retry-after'], this.clock.now());
+      if (kind) throw new EffectFailed(kind);
+      return response.statusCode;
+    } catch (error) {
+      throw error instanceof EffectFailed ? error : new EffectFailed(kindOfError(error), error);
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.agent.close();
+  }
+}
+
+/**
+ * What a status means for the delivery; `undefined` for success. 408, 423, 425 and 429 ask for a repetition, and so does any
+ * answer with `Retry-After` (RFC 9110, 10.2.3). 401 and 403 are about our token, and a redirect about our setting, not about
+ * this message: they are repeated until somebody mends it. Every other 4xx will not change.
+ */
+export function kindOfStatus(
+  status: number,
+  retryAfter: string | string[] | undefined,
+  nowMs: number,
+): FailureKind | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  const retryAfterMs = typeof retryAfter === 'string' ? readRetryAfter(retryAfter, nowMs) : undefined;
+  const isAboutThisMessage = status >= 400 && status < 500 && ![401, 403, 408, 423, 425, 429].includes(status);
+  const retryable = !isAboutThisMessage || retryAfterMs !== undefined;
+  return { errorClass: `status_${status}`, retryable, unwell: retryable, retryAfterMs };
+}
+
+/** Reads seconds or an HTTP date (RFC 9110, 10.2.3) as milliseconds from now, an hour at most; nonsense is no wish. */
+export function readRetryAfter(text: string, nowMs: number): number | undefined {
+  const millis = /^\d{1,10}$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  return Number.isFinite(millis) && millis > 0 ? Math.min(millis, mostRetryAfterMs) : undefined;
+}
+
+const classOfCode: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'connection_lost',
+  EPIPE: 'connection_lost',
+  UND_ERR_SOCKET: 'connection_lost',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout',
+  UND_ERR_BODY_TIMEOUT: 'timeout',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'answer_too_large',
+};
+
+function kindOfError(error: unknown): FailureKind {
+  const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
+  const code = error instanceof errors.UndiciError || error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  const errorClass = isTimeout ? 'timeout' : (classOfCode[code ?? ''] ?? 'network');
+  return { errorClass, retryable: true, unwell: true };
+}

@@ -1,0 +1,140 @@
+import { freshName, LimitNode, windowRule } from '../../../test/support/limits';
+import { until } from '../../../test/support/until';
+import { World } from '../../../test/support/world';
+import { LimitKey } from './limit-keys';
+import { ruleOf } from './limits';
+import { limitsOfPlan } from './usage-plans';
+
+const deadline = { REDIS_DEADLINE_MS: '20' };
+
+describe('the limit store in a flood, when Redis', () => {
+  let world: World;
+  let node: LimitNode;
+
+  beforeAll(async () => {
+    world = await World.create();
+  });
+  afterAll(() => world.end());
+  beforeEach(async () => {
+    node = await LimitNode.start(world.redisUrl, deadline);
+    await trusted();
+  });
+  afterEach(() => {
+    node.stop();
+  });
+
+  const trusted = () => until(() => node.watch.isTrusted, 10_000);
+  const decideUntil = (done: () => boolean) =>
+    until(async () => {
+      await node.fresh(windowRule(10), [freshName()]);
+      return done();
+    });
+  const alarms = () => node.lines.filter((line) => line.includes('"alarm":"throttle_degraded"'));
+
+  it('has lost its scripts, decides in the same request all the same', async () => {
+    const rule = windowRule(1);
+    const name = [freshName()];
+    await node.redis.commands.script('FLUSH');
+    expect(await node.fresh(rule, name)).toMatchObject({ allowed: true, decidedAtMs: expect.any(Number) as number });
+    await node.redis.commands.script('FLUSH');
+    expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, decidedAtMs: expect.any(Number) as number });
+  });
+
+  it('is flushed, goes on counting from nothing', async () => {
+    const rule = windowRule(5);
+    const name = [freshName()];
+    for (let request = 0; request < 5; request += 1) await node.fresh(rule, name);
+    await node.redis.commands.flushall();
+    const decisions = await Promise.all(Array.from({ length: 20 }, () => node.fresh(rule, name)));
+    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
+  });
+
+  it('is killed, serves from local buckets with one alarm, and goes back to it', async () => {
+    process.kill(world.redisPid, 'SIGKILL');
+    await decideUntil(() => !node.watch.isTrusted);
+    const rule = windowRule(5);
+    const key = new LimitKey(freshName(), 'x');
+    const decisions = await Promise.all(Array.from({ length: 50 }, () => node.store.decide(rule, [key], 1)));
+    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
+    expect(await node.metric('throttle_degraded')).toBe(1);
+    expect(await node.metric('throttle_local_decisions_total')).toBeGreaterThanOrEqual(50);
+    expect(alarms()).toHaveLength(1);
+
+    await trusted();
+    expect(await node.metric('throttle_degraded')).toBe(0);
+    expect(await node.fresh(windowRule(1), [freshName()])).toMatchObject({ decidedAtMs: expect.any(Number) as number });
+    expect(node.lines.filter((line) => line.includes('Redis is back'))).toHaveLength(1);
+    // The same window, on Redis again: what was granted without it still counts.
+    const after = await Promise.all(Array.from({ length: 50 }, () => node.fresh(rule, [key.name])));
+    expect(after.filter(({ allowed }) => allowed)).toHaveLength(0);
+  });
+
+  it('stands still, waits for the deadline once and then for nothing', async () => {
+    const rule = ruleOf([limitsOfPlan.enterprise]);
+    const pid = world.redisPid;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const first = await Promise.all(Array.from({ length: 60 }, () => node.fresh(rule, [freshName()])));
+      expect(first.filter(({ allowed }) => allowed)).toHaveLength(60);
+      expect(node.watch.isTrusted).toBe(false);
+      for (let request = 0; request < 1_000; request += 1) {
+        // An answer, not the promise of one: nothing was waited for.
+        expect(node.store.decide(rule, [new LimitKey(freshName(), 'x')], 1)).toMatchObject({ allowed: true });
+      }
+      expect(alarms()).toHaveLength(1);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await trusted();
+  });
+
+  it('was late, takes over what was granted meanwhile: no plan, window or quota is granted twice', async () => {
+    const rule = ruleOf([{ kind: 'window', name: 'w', requests: 20, windowMs: 60_000 }, { ...limitsOfPlan.standard, requestsPerSecond: 1 }]);
+    const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+    const names = keys.map(({ name }) => name);
+    node.watch.distrust(new Error('as if Redis were late'));
+    const decisions = await Promise.all(Array.from({ length: 50 }, () => node.store.decide(rule, keys, 1)));
+    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
+    await trusted();
+    const { reports } = await node.fresh(rule, names, 0);
+    expect(reports[0]?.remaining).toBe(10);
+    expect(reports[1]?.remaining).toBe(0);
+    expect(reports[2]?.remaining).toBe(9_990);
+  });
+
+  it('is away, grants each of several nodes its share', async () => {
+    const others = await Promise.all([LimitNode.start(world.redisUrl), LimitNode.start(world.redisUrl)]);
+    try {
+      const fourth = await LimitNode.start(world.redisUrl);
+      others.push(fourth);
+      fourth.watch.distrust(new Error('as if Redis were away'));
+      const share = Math.floor(20 / fourth.watch.nodes);
+      expect(fourth.watch.nodes).toBeGreaterThanOrEqual(4);
+      const key = new LimitKey(freshName(), 'x');
+      const decisions = await Promise.all(Array.from({ length: 50 }, () => fourth.store.decide(windowRule(20), [key], 1)));
+      expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(share);
+      const once = await fourth.store.decide(windowRule(1), [new LimitKey(freshName(), 'x')], 1);
+      expect(once.allowed).toBe(true);
+    } finally {
+      for (const other of others) other.stop();
+    }
+  });
+
+  it('comes and goes for a while, neither doubles a window nor fails a request', async () => {
+    const rule = windowRule(20);
+    const key = freshName();
+    let admitted = 0;
+    for (let round = 0; round < 3; round += 1) {
+      const pid = world.redisPid;
+      process.kill(pid, 'SIGSTOP');
+      const during = await Promise.all(Array.from({ length: 10 }, () => node.fresh(rule, [key])));
+      process.kill(pid, 'SIGCONT');
+      await trusted();
+      const after = await Promise.all(Array.from({ length: 10 }, () => node.fresh(rule, [key])));
+      admitted += [...during, ...after].filter(({ allowed }) => allowed).length;
+    }
+    // What was sent to a Redis that stood still may count there and here; it is never granted beyond the limit.
+    expect(admitted).toBeLessThanOrEqual(20);
+    expect(admitted).toBeGreaterThan(0);
+  });
+});
