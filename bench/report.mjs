@@ -24,7 +24,7 @@ import { cores, root } from './places.mjs';
 
 /** @param {number} value */
 export function figure(value) {
-  if (value === 0) return '0';
+  if (Number.isInteger(value)) return value.toLocaleString('en-GB');
   const size = Math.abs(value);
   if (size >= 100) return Math.round(value).toLocaleString('en-GB');
   return value.toFixed(size >= 10 ? 1 : size >= 1 ? 2 : 3);

@@ -40,6 +40,7 @@ export async function build(outDir = join(root, 'dist'), sourceRoot = root) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const count = await build();
+  const [outDir, sourceRoot] = process.argv.slice(2);
+  const count = await build(outDir, sourceRoot);
   process.stdout.write(`built ${count} files\n`);
 }

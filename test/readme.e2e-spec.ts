@@ -13,7 +13,10 @@ const place = join(testDir, 'readme');
 /** Does what a reader of "Add a domain in ten minutes" does: makes the files that are named, and applies the diffs. */
 async function followReadme(): Promise<string[]> {
   await rm(place, { recursive: true, force: true });
-  for (const folder of ['src', 'migrations']) await cp(join(root, folder), join(place, folder), { recursive: true });
+  const isNoSpec = (path: string) => !path.includes('.spec');
+  for (const folder of ['src', 'migrations']) {
+    await cp(join(root, folder), join(place, folder), { recursive: true, filter: isNoSpec });
+  }
   for (const file of ['package.json', '.swcrc', 'tsconfig.json']) await cp(join(root, file), join(place, file));
   const readme = await readFile(join(root, 'README.md'), 'utf8');
   const chapter = /## Add a domain in ten minutes\n(.*?)\n## /s.exec(readme)?.[1] ?? '';
@@ -38,6 +41,15 @@ async function followReadme(): Promise<string[]> {
   return made;
 }
 
+/** Runs a script of the checkout; a failure shows what it printed. */
+async function run(script: string, ...parameters: string[]): Promise<void> {
+  await promisify(execFile)(process.execPath, [join(root, script), ...parameters]).catch(
+    (error: { stdout: string; stderr: string }) => {
+      throw new Error(`${script} failed:\n${error.stdout}${error.stderr}`);
+    },
+  );
+}
+
 describe('the README', () => {
   let world: World;
 
@@ -51,12 +63,8 @@ describe('the README', () => {
 
   it('adds a domain that is guarded from its first minute', async () => {
     expect(await followReadme()).toHaveLength(6);
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    await promisify(execFile)(process.execPath, [tsc, '-p', place, '--types', 'node,jest']);
-    const { build } = (await import(join(root, 'scripts/build.mjs'))) as {
-      build: (out: string, from: string) => Promise<number>;
-    };
-    await build(join(place, 'dist'), place);
+    await run('node_modules/typescript/bin/tsc', '-p', place, '--types', 'node,jest');
+    await run('scripts/build.mjs', join(place, 'dist'), place);
 
     const gate = await world.start({ DATABASE_ADMIN_URL: world.ownerUrl }, join(place, 'dist'));
     await world.sql(

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { built } from './built';
 import { builtDir, groundFile, root, templateDatabase, testDir } from './places';
@@ -8,8 +10,8 @@ import { builtDir, groundFile, root, templateDatabase, testDir } from './places'
 /** Builds the application, starts one Postgres for all tests, and migrates the database that every world is copied from. */
 export default async function globalSetup(): Promise<void> {
   await mkdir(testDir, { recursive: true });
-  const { build } = (await import(join(root, 'scripts/build.mjs'))) as { build: (outDir: string) => Promise<number> };
-  await build(builtDir);
+  // A process of its own: Jest turns import() into require(), and the script awaits at its top level.
+  await promisify(execFile)(process.execPath, [join(root, 'scripts/build.mjs'), builtDir]);
   const servers = await built('platform/embedded').startEmbedded({
     dataDir: testDir,
     postgres: true,

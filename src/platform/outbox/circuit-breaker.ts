@@ -1,4 +1,4 @@
-/** Leave to make one attempt; exactly one of the three is to be called once it is over. */
+/** Leave to make one attempt; the first call of the three counts, later ones change nothing. */
 export interface Permit {
   succeeded(): void;
   /** The other side is unwell. */
@@ -23,16 +23,15 @@ export class CircuitBreaker {
   private probing = false;
   private waiters: ((permit: Permit | undefined) => void)[] = [];
 
+  /** @param onChange told when it opens (`true`) and closes */
+  constructor(private readonly onChange: (isOpen: boolean) => void = () => undefined) {}
+
   /** Resolves with leave to try, possibly much later; with `undefined` when the breaker was ended meanwhile. */
   admit(): Promise<Permit | undefined> {
     if (this.state === 'closed') return Promise.resolve(this.permit(false));
     if (this.state === 'ended') return Promise.resolve(undefined);
     if (this.state === 'half-open' && !this.probing) return Promise.resolve(this.probe());
     return new Promise((resolve) => this.waiters.push(resolve));
-  }
-
-  get isOpen(): boolean {
-    return this.state === 'open' || this.state === 'half-open';
   }
 
   /** Sends everyone away, for good. */
@@ -48,25 +47,31 @@ export class CircuitBreaker {
   }
 
   private permit(isProbe: boolean): Permit {
+    let settled = false;
+    const once = (settle: () => void) => () => {
+      if (settled || this.state === 'ended') return;
+      settled = true;
+      settle();
+    };
     return {
-      succeeded: () => {
+      succeeded: once(() => {
         this.failures = 0;
         if (isProbe) this.close();
-      },
-      failed: () => {
+      }),
+      failed: once(() => {
         this.failures += 1;
         if (isProbe) this.open(Math.min(longestPauseMs, this.pauseMs * 2));
         else if (this.state === 'closed' && this.failures >= failuresToOpen) this.open(firstPauseMs);
-      },
-      unused: () => {
-        if (isProbe && this.state === 'half-open') this.nextProbe();
-      },
+      }),
+      unused: once(() => {
+        if (isProbe) this.nextProbe();
+      }),
     };
   }
 
   private open(pauseMs: number): void {
-    if (this.state === 'ended') return;
     this.state = 'open';
+    this.onChange(true);
     this.probing = false;
     this.pauseMs = pauseMs;
     this.timer = setTimeout(() => {
@@ -81,8 +86,8 @@ export class CircuitBreaker {
   }
 
   private close(): void {
-    if (this.state === 'ended') return;
     this.state = 'closed';
+    this.onChange(false);
     this.probing = false;
     for (const resolve of this.waiters.splice(0)) resolve(this.permit(false));
   }

@@ -68,9 +68,17 @@ export class DeliveryRunner {
   /** Makes one attempt, if one is due. A failure of the consumer is recorded, not thrown. */
   async attempt(eventId: string): Promise<Outcome> {
     const { consumer, name } = this.registered;
-    const outcome = isExternal(consumer)
-      ? await this.attemptExternal(consumer, eventId)
-      : await this.attemptTransactional(consumer, eventId);
+    let outcome: Outcome;
+    try {
+      outcome = isExternal(consumer)
+        ? await this.attemptExternal(consumer, eventId)
+        : await this.attemptTransactional(consumer, eventId);
+    } catch (error) {
+      // A fault of our own servers uses up no attempt: what is leased ends by itself, and the delivery is drawn again.
+      if (!isOurs(error)) throw error;
+      this.log.warn({ consumer: name, eventId, err: error }, 'A delivery waits for our own servers');
+      outcome = 'postponed';
+    }
     this.outcomes.inc({ consumer: name, outcome });
     return outcome;
   }
@@ -86,7 +94,7 @@ export class DeliveryRunner {
         return 'done';
       });
     } catch (error) {
-      if (!claimed || isOurs(error)) return this.postpone(eventId, error);
+      if (!claimed || isOurs(error)) throw error;
       // The attempt was rolled back with the effect, its number, too.
       return this.failed(eventId, claimed.attempt - 1, claimed.attempt, error);
     }
@@ -114,7 +122,7 @@ export class DeliveryRunner {
         if (!prepared) await this.unitOfWork.query(finish, [eventId, name, claimed.attempt]);
       });
     } catch (error) {
-      if (!claimed || isOurs(error)) return this.postpone(eventId, error);
+      if (!claimed || isOurs(error)) throw error;
       return this.failed(eventId, claimed.attempt - 1, claimed.attempt, error);
     }
     if (!claimed) return 'skipped';
@@ -124,7 +132,7 @@ export class DeliveryRunner {
     try {
       await consumer.send(eventOf(eventId, claimed), prepared);
     } catch (error) {
-      if (error instanceof EffectFailed && error.kind.unwell) permit.failed();
+      if (error instanceof EffectFailed) permit[error.kind.unwell ? 'failed' : 'succeeded']();
       return this.failed(eventId, attempt, attempt, error);
     }
     permit.succeeded();
@@ -145,12 +153,6 @@ export class DeliveryRunner {
     const fields = { consumer: name, eventId, attempt, errorClass, ...(kind ? {} : { err: error }) };
     this.log.warn(fields, isDead ? 'A delivery is dead' : 'A delivery failed and will be repeated');
     return isDead ? 'dead' : 'retry';
-  }
-
-  /** A fault of our own servers uses up no attempt: the lease ends, and the delivery is drawn again. */
-  private postpone(eventId: string, error: unknown): Outcome {
-    this.log.warn({ consumer: this.registered.name, eventId, err: error }, 'A delivery waits for our own servers');
-    return 'postponed';
   }
 
   private fencedOff(eventId: string, attempt: number): Outcome {

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { Gauge } from 'prom-client';
+import { Config } from '../config';
 import { statement } from '../database';
 import { SystemDatabase } from '../database/system';
 import { Log, Metrics } from '../telemetry';
@@ -43,15 +44,16 @@ const clean = statement<{ count: number }>(
 
 /** Tells the metrics how the outbox is doing, and removes what is long done. */
 @Injectable()
-export class Housekeeping {
+export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly oldestEvent: Gauge;
   private readonly oldestDue: Gauge;
   private readonly deliveries: Gauge<'consumer' | 'state'>;
-  private loops: Loop[] = [];
+  private readonly loops: Loop[];
 
   constructor(
+    private readonly config: Config,
     private readonly system: SystemDatabase,
-    private readonly log: Log,
+    log: Log,
     metrics: Metrics,
   ) {
     this.oldestEvent = metrics.gauge('outbox_oldest_pending_seconds', 'Age of the oldest event that was not relayed');
@@ -60,17 +62,17 @@ export class Housekeeping {
       'How long the delivery that should have been queued first has been due',
     );
     this.deliveries = metrics.gauge('event_deliveries', 'Deliveries of events that are not done', ['consumer', 'state']);
-  }
-
-  start(): void {
     this.loops = [
-      new Loop('outbox-metrics', () => this.sample(), this.log, sampleMs),
-      new Loop('outbox-cleaning', () => this.clean(), this.log, cleanMs),
+      new Loop('outbox-metrics', () => this.sample(), log, sampleMs),
+      new Loop('outbox-cleaning', () => this.clean(), log, cleanMs),
     ];
-    for (const loop of this.loops) loop.start();
   }
 
-  async stop(): Promise<void> {
+  onApplicationBootstrap(): void {
+    if (this.config.runsQueues) this.loops.forEach((loop) => loop.start());
+  }
+
+  async onModuleDestroy(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
   }
 

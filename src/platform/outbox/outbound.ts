@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Agent, errors, request } from 'undici';
+import { Agent, request } from 'undici';
 import { Clock } from '../config';
 import { EffectFailed, type FailureKind } from './event';
 import { mostRetryAfterMs } from './settings';
@@ -7,6 +7,7 @@ import { mostRetryAfterMs } from './settings';
 const connectTimeoutMs = 5_000;
 /** From the first byte sent to the last one read: a slow drip does not stretch it. */
 const exchangeTimeoutMs = 15_000;
+/** What is read of an answer to keep the connection; a longer one costs the connection. */
 const maxResponseBytes = 65_536;
 const connectionsPerOrigin = 32;
 
@@ -28,7 +29,6 @@ export class Outbound implements OnApplicationShutdown {
     headersTimeout: exchangeTimeoutMs,
     bodyTimeout: exchangeTimeoutMs,
     keepAliveTimeout: 30_000,
-    maxResponseSize: maxResponseBytes,
   });
 
   constructor(private readonly clock: Clock) {}
@@ -53,7 +53,7 @@ export class Outbound implements OnApplicationShutdown {
         },
         body: JSON.stringify(body),
       });
-      await response.body.arrayBuffer();
+      await response.body.dump({ limit: maxResponseBytes });
       const kind = kindOfStatus(response.statusCode, response.headers['retry-after'], this.clock.now());
       if (kind) throw new EffectFailed(kind);
       return response.statusCode;
@@ -100,12 +100,11 @@ const classOfCode: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: 'connect_timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
   UND_ERR_BODY_TIMEOUT: 'timeout',
-  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'answer_too_large',
 };
 
 function kindOfError(error: unknown): FailureKind {
   const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
-  const code = error instanceof errors.UndiciError || error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   const errorClass = isTimeout ? 'timeout' : (classOfCode[code ?? ''] ?? 'network');
   return { errorClass, retryable: true, unwell: true };
 }

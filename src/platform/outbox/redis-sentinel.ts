@@ -1,9 +1,11 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { Config } from '../config';
 import { statement } from '../database';
 import { SystemDatabase } from '../database/system';
 import { Redis, RedisUnavailable } from '../redis';
 import { Log } from '../telemetry';
-import { Loop } from './loop';
+import { Loop, type Turn } from './loop';
+import { OutboxWake } from './outbox-wake';
 
 const key = 'gatehouse:outbox:sentinel';
 const checkMs = 1_000;
@@ -18,31 +20,34 @@ const drawAgain = statement<{ count: number }>(
 
 /** Notices that Redis lost what it held (a flush, a restart without its data): a key of ours is gone. */
 @Injectable()
-export class RedisSentinel {
-  private loop: Loop | undefined;
+export class RedisSentinel implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly loop: Loop;
 
   constructor(
+    private readonly config: Config,
     private readonly redis: Redis,
     private readonly system: SystemDatabase,
+    private readonly wake: OutboxWake,
     private readonly log: Log,
-  ) {}
-
-  /** @param onLoss called once what was on the queues is due again */
-  start(onLoss: () => void): void {
-    const lookEachSecond = async () => {
-      if (await this.isGone()) {
-        const [drawn] = await this.system.run((sql) => sql.query(drawAgain));
-        if (drawn && drawn.count > 0) this.log.warn({ deliveries: drawn.count }, 'Redis lost its queues; filling them again');
-        onLoss();
-      }
-      return 'idle' as const;
-    };
-    this.loop = new Loop('redis-sentinel', lookEachSecond, this.log, checkMs);
-    this.loop.start();
+  ) {
+    this.loop = new Loop('redis-sentinel', () => this.look(), log, checkMs);
   }
 
-  async stop(): Promise<void> {
-    await this.loop?.stop();
+  onApplicationBootstrap(): void {
+    if (this.config.runsQueues) this.loop.start();
+  }
+
+  onModuleDestroy(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  private async look(): Promise<Turn> {
+    if (await this.isGone()) {
+      const [again] = await this.system.run((sql) => sql.query(drawAgain));
+      if (again && again.count > 0) this.log.warn({ deliveries: again.count }, 'Redis lost its queues; they are filled again');
+      this.wake.soon();
+    }
+    return 'idle';
   }
 
   /** Sets the key where it is missing: of all workers, exactly one is told that it was. */

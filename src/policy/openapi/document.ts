@@ -3,6 +3,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { Config } from '../../platform/config';
 import { type RoutePolicies, Routes } from '../routes';
 import { errorAnswers, Problem, successAnswer } from './answers';
+import { policiesOf } from './policies';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type Json = Record<string, unknown>;
@@ -79,24 +80,6 @@ function summaryOf({ controller, handler }: RoutePolicies): string {
   const noun = controller.name.replace(/Controller$/, '').replaceAll(/([a-z])([A-Z])/g, '$1 $2');
   const verb = handler.name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
   return `${noun}: ${verb}`;
-}
-
-/** The policies of a route as data; the census and `explain` print the same. */
-export function policiesOf(route: RoutePolicies): Json {
-  return {
-    access: route.public === undefined ? (route.roles ?? ['any role']) : `public: ${route.public}`,
-    ...(route.scopes && { scopes: route.scopes }),
-    tenant: route.tenant ?? (route.crossTenant === undefined ? 'none' : `cross-tenant: ${route.crossTenant}`),
-    throttle:
-      route.unmetered === undefined
-        ? route.public === undefined
-          ? 'plan'
-          : 'address'
-        : `unmetered: ${route.unmetered}`,
-    ...(route.tier && { tier: route.tier }),
-    class: route.workClass,
-    ...(route.idempotent && { idempotent: true }),
-  };
 }
 
 function policiesInWords(route: RoutePolicies): string {

@@ -92,12 +92,13 @@ function costMicros({ burstRequests, requestsPerSecond }: PlanLimit, weight: num
 function settlement({ key, state }: LocalUse, now: number): Amendment | undefined {
   if ('times' in state) {
     const { limit } = state;
-    const ages = state.times.map((time) => Math.max(0, now - time)).filter((age) => age < limit.windowMs);
+    const ages = state.times.slice(state.known).map((time) => Math.max(0, now - time)).filter((age) => age < limit.windowMs);
     if (ages.length === 0) return undefined;
     return { key, words: ['settle-window', limit.requests, limit.windowMs, unitMs(limit), ages] };
   }
-  if (state.used === 0) return undefined;
-  const { limit, fullAt, tokenMs, used } = state;
+  const { limit, fullAt, tokenMs } = state;
+  const used = state.used - state.known;
+  if (used === 0) return undefined;
   const owedTokens = tokenMs === 0 ? 0 : Math.max(0, fullAt - now) / tokenMs;
   const micros = limit.requestsPerSecond === undefined ? 0 : tokenMicros(limit.requestsPerSecond);
   const debtMicros = Math.ceil(owedTokens * micros);

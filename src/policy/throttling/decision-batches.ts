@@ -2,7 +2,7 @@ import type { Clock } from '../../platform/config';
 import { Redis } from '../../platform/redis';
 import { decideScript } from './limit-scripts';
 import { byTag, type LimitKey } from './limit-keys';
-import type { LimitReport, Rule } from './limits';
+import type { LimitReport, ReportSubject, Rule } from './limits';
 import type { Decision } from './limit-store';
 import type { LocalLimits } from './local-limits';
 import type { RedisWatch } from './redis-watch';
@@ -74,6 +74,7 @@ export class DecisionBatches {
     for (const request of batch) {
       const decision = decisionOf(request.rule, answer, at, decidedAtMs);
       at += request.rule.subjects.length * 2;
+      noteUse(request, decision, receivedAt);
       if (!decision.allowed) remember(request, decision, sentAt, receivedAt);
       request.resolve(decision);
     }
@@ -132,6 +133,17 @@ function decisionOf(rule: Rule, answer: readonly number[], from: number, decided
     }
   }
   return { allowed, reports, subjects: upTo(count), retryAfterMs: longest, decidedAtMs };
+}
+
+/** Where Redis is lost next, the process goes on from here. */
+function noteUse({ rule, keys }: Pending, { reports }: Decision, now: number): void {
+  for (let index = 0; index < keys.length; index += 1) {
+    const report = rule.usedReport[index] as number;
+    if (report < 0) continue;
+    const key = keys[index] as LimitKey;
+    key.used = (rule.subjects[report] as ReportSubject).quota - (reports[report] as LimitReport).remaining;
+    key.usedAt = now;
+  }
 }
 
 function remember({ rule, keys, weight }: Pending, { reports }: Decision, sentAt: number, receivedAt: number): void {

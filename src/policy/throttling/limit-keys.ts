@@ -10,6 +10,10 @@ const mostWindowsOfApp = 1_000;
 export class LimitKey {
   /** Until when this key refuses, as far as this process knows. */
   denial: Denial | undefined;
+  /** Requests that counted under this key (in the window, on the day) when Redis last said so. */
+  used = 0;
+  /** When that was, by the process' clock. */
+  usedAt = 0;
 
   constructor(
     /** The name in Redis: hashes only. */

@@ -49,6 +49,8 @@ export interface Rule {
   readonly subjects: readonly ReportSubject[];
   /** Index of the limit, and thereby of the key, to which each report belongs. */
   readonly limitOfReport: readonly number[];
+  /** For each limit the report that tells how much of it is used; -1 where none does. */
+  readonly usedReport: readonly number[];
   /** The limits in the script's words. */
   readonly wire: string;
 }
@@ -64,13 +66,16 @@ const mostRequestsKeptByMillisecond = 50;
 export function ruleOf(limits: readonly Limit[]): Rule {
   const subjects: ReportSubject[] = [];
   const limitOfReport: number[] = [];
+  const usedReport: number[] = [];
   limits.forEach((limit, index) => {
     for (const subject of subjectsOf(limit)) {
       subjects.push(subject);
       limitOfReport.push(index);
     }
+    // A bucket refills within a second; it is the window and the day's quota that are worth remembering.
+    usedReport.push(limit.kind === 'window' || limit.requestsPerDay !== undefined ? subjects.length - 1 : -1);
   });
-  return { limits, subjects, limitOfReport, wire: `[${limits.map(wireOf).join(',')}]` };
+  return { limits, subjects, limitOfReport, usedReport, wire: `[${limits.map(wireOf).join(',')}]` };
 }
 
 /** Microseconds between two tokens. */

@@ -9,6 +9,8 @@ import { RedisWatch } from './redis-watch';
 export interface LocalWindow {
   readonly limit: WindowLimit;
   times: number[];
+  /** How many of the oldest Redis knows already. */
+  known: number;
 }
 
 /** The bucket and quota of a plan, by the process' clock. */
@@ -19,7 +21,10 @@ export interface LocalPlan {
   /** Milliseconds a token of this node's share takes. */
   tokenMs: number;
   day: number;
+  /** Of this day, what Redis knows included. */
   used: number;
+  /** How much of it Redis knows already. */
+  known: number;
 }
 
 export type LocalState = LocalWindow | LocalPlan;
@@ -40,7 +45,8 @@ interface Verdict {
 
 /**
  * The same limits, kept in this process while Redis is away: each node grants its share, a limit divided by the number of
- * nodes last seen alive (rounded down, at least 1). What it granted is told to Redis when that is back.
+ * nodes last seen alive (rounded down, at least 1), and begins with what Redis last said was used. What it granted is told
+ * to Redis when that is back.
  */
 @Injectable()
 export class LocalLimits {
@@ -76,10 +82,10 @@ export class LocalLimits {
     for (const key of keys) {
       const state = this.uses.get(key.name)?.state;
       if (state === undefined) continue;
-      if ('times' in state) state.times.splice(Math.max(0, state.times.length - weight), weight);
+      if ('times' in state) state.times.splice(Math.max(state.known, state.times.length - weight));
       else {
         state.fullAt -= weight * state.tokenMs;
-        state.used = Math.max(0, state.used - weight);
+        state.used = Math.max(state.known, state.used - weight);
       }
     }
   }
@@ -88,6 +94,10 @@ export class LocalLimits {
   drain(): LocalUse[] {
     const all = [...this.uses.values()];
     this.uses = new Map();
+    for (const { key, state } of all) {
+      key.used = ('times' in state ? state.times.length : state.used) * this.watch.nodes;
+      key.usedAt = this.clock.now();
+    }
     return all;
   }
 
@@ -96,9 +106,9 @@ export class LocalLimits {
     for (const use of uses) {
       const since = this.uses.get(use.key.name)?.state;
       const { state } = use;
-      if (since && 'times' in since && 'times' in state) state.times.push(...since.times);
+      if (since && 'times' in since && 'times' in state) state.times.push(...since.times.slice(since.known));
       if (since && 'used' in since && 'used' in state) {
-        state.used += since.used;
+        state.used += since.used - since.known;
         state.fullAt = Math.max(state.fullAt, since.fullAt);
       }
       this.uses.set(use.key.name, use);
@@ -108,11 +118,16 @@ export class LocalLimits {
   private window(key: LimitKey, limit: WindowLimit, weight: number, now: number): Verdict {
     const share = this.shareOf(limit.requests);
     const cost = Math.min(weight, share);
-    const state = this.stateOf(key, limit, () => ({ limit, times: [] })) as LocalWindow;
+    const state = this.stateOf(key, limit, () => {
+      const known = Math.min(share, Math.ceil((key.used * share) / limit.requests));
+      return { limit, times: Array.from({ length: known }, () => key.usedAt), known };
+    }) as LocalWindow;
     let { times } = state;
     const newest = times.at(-1) ?? now;
     if (newest > now) times = times.map((time) => time - (newest - now)); // the clock went back
+    const all = times.length;
     state.times = times = times.filter((time) => time + limit.windowMs > now);
+    state.known = Math.max(0, state.known - (all - times.length));
     const left = share - times.length;
     const allowed = cost <= left;
     const leaving = times[allowed ? 0 : cost - left - 1] ?? now;
@@ -129,8 +144,12 @@ export class LocalLimits {
   private plan(key: LimitKey, limit: PlanLimit, weight: number, now: number): Verdict {
     const { burstRequests, requestsPerSecond, requestsPerDay } = limit;
     const day = Math.floor(now / msPerDay);
-    const state = this.stateOf(key, limit, () => ({ limit, fullAt: now, tokenMs: 0, day, used: 0 })) as LocalPlan;
-    if (state.day < day) state.used = 0;
+    const state = this.stateOf(key, limit, () => {
+      const isToday = Math.floor(key.usedAt / msPerDay) === day;
+      const known = isToday ? Math.ceil(key.used / this.watch.nodes) : 0;
+      return { limit, fullAt: now, tokenMs: 0, day, used: known, known };
+    }) as LocalPlan;
+    if (state.day < day) state.used = state.known = 0;
     state.day = day;
     const reports: LimitReport[] = [];
     let costMs = 0;

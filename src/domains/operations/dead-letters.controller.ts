@@ -1,0 +1,23 @@
+import { Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { CrossTenant, pageOf, Responds, Roles } from '../../policy';
+import { DeadLettersService } from './dead-letters.service';
+import { DeadLetterView, ListDeadLetters, RetriedView } from './dto/dead-letter.view';
+
+@Controller('dead-letters')
+@Roles('operator')
+@CrossTenant('operators see the failed deliveries of all tenants')
+export class DeadLettersController {
+  constructor(private readonly deadLetters: DeadLettersService) {}
+
+  @Get()
+  @Responds(200, pageOf(DeadLetterView))
+  list(@Query() query: ListDeadLetters) {
+    return this.deadLetters.list(query);
+  }
+
+  @Post(':id/retry')
+  @Responds(202, RetriedView)
+  retry(@Param('id') id: string) {
+    return this.deadLetters.retry(id);
+  }
+}

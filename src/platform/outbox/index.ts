@@ -1,0 +1,13 @@
+export { type DeadLetter, DeadLetters } from './dead-letters';
+export {
+  Consumes,
+  type ConsumerOptions,
+  type DomainEvent,
+  EffectFailed,
+  type ExternalConsumer,
+  type FailureKind,
+  type TransactionalConsumer,
+} from './event';
+export { Outbound, type OutboundCall } from './outbound';
+export { OutboxModule } from './outbox.module';
+export { OutboxWake } from './outbox-wake';

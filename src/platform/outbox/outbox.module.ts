@@ -1,0 +1,33 @@
+import { Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { SystemDatabaseModule } from '../database/system';
+import { QueuesModule } from '../queues';
+import { ConsumerWorkers } from './consumer-workers';
+import { Consumers } from './consumers';
+import { DeadLetters } from './dead-letters';
+import { Housekeeping } from './housekeeping';
+import { Outbound } from './outbound';
+import { OutboxWake } from './outbox-wake';
+import { RedisSentinel } from './redis-sentinel';
+import { Relay } from './relay';
+import { RelayWorker } from './relay-worker';
+import { WakeListener } from './wake-listener';
+
+/** Events that commit with the change they tell of, and reach each of their consumers once. */
+@Module({
+  imports: [DiscoveryModule, QueuesModule, SystemDatabaseModule],
+  providers: [
+    OutboxWake,
+    DeadLetters,
+    Outbound,
+    Consumers,
+    Relay,
+    ConsumerWorkers,
+    RelayWorker,
+    WakeListener,
+    RedisSentinel,
+    Housekeeping,
+  ],
+  exports: [OutboxWake, DeadLetters, Outbound],
+})
+export class OutboxModule {}

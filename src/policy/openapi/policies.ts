@@ -1,0 +1,22 @@
+import type { RoutePolicies } from '../routes';
+
+/** The policies of a route as data; the census and `explain` print the same. */
+export function policiesOf(route: RoutePolicies): Record<string, unknown> {
+  return {
+    access: route.public === undefined ? (route.roles ?? ['any role']) : `public: ${route.public}`,
+    ...(route.scopes && { scopes: route.scopes }),
+    tenant: route.tenant ?? (route.crossTenant === undefined ? 'none' : `cross-tenant: ${route.crossTenant}`),
+    throttle:
+      route.unmetered === undefined
+        ? route.public === undefined
+          ? 'plan'
+          : 'address'
+        : `unmetered: ${route.unmetered}`,
+    ...(route.tier && { tier: route.tier }),
+    class: route.workClass,
+    ...(route.idempotent && { idempotent: true }),
+    answers: route.answer
+      ? `${route.answer.status} ${route.answer.view?.name ?? 'without a body'}`
+      : 'as the handler sends it',
+  };
+}
