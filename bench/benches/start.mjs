@@ -17,28 +17,31 @@ export default async function start(options) {
   if (options.peersOnly) throw new Error('there is no peer here');
   const copy = join(scratch, 'start');
   const seconds = { cold: /** @type {number[]} */ ([]), warm: /** @type {number[]} */ ([]) };
-  for (let round = 0; round < options.rounds; round++) {
-    rmSync(copy, { recursive: true, force: true });
-    mkdirSync(copy, { recursive: true });
-    for (const name of readdirSync(root))
-      if (!NOT_COPIED.has(name)) cpSync(join(root, name), join(copy, name), { recursive: true });
-    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-    for (const state of /** @type {const} */ (['cold', 'warm'])) {
-      const server = await startServer({
-        name: `start-${state}`,
-        command: 'npm',
-        args: ['run', 'start:dev'],
-        cwd: copy,
-        env: { DATA_DIR: join(copy, '.gatehouse') },
-        readyPath: '/health/ready',
-        ownGroup: true,
-        everyCore: true,
-      });
-      seconds[state].push(server.readyAfterMs / 1000);
-      await server.stop();
+  try {
+    for (let round = 0; round < options.rounds; round++) {
+      rmSync(copy, { recursive: true, force: true });
+      mkdirSync(copy, { recursive: true });
+      for (const name of readdirSync(root))
+        if (!NOT_COPIED.has(name)) cpSync(join(root, name), join(copy, name), { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+      for (const state of /** @type {const} */ (['cold', 'warm'])) {
+        const server = await startServer({
+          name: `start-${state}`,
+          command: 'npm',
+          args: ['run', 'start:dev'],
+          cwd: copy,
+          env: { DATA_DIR: join(copy, '.gatehouse') },
+          readyPath: '/health/ready',
+          ownGroup: true,
+          everyCore: true,
+        });
+        seconds[state].push(server.readyAfterMs / 1000);
+        await server.stop();
+      }
     }
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
   }
-  rmSync(copy, { recursive: true, force: true });
   return {
     rows: /** @type {const} */ (['cold', 'warm']).map((state) => {
       const ours = sample(seconds[state]);

@@ -47,11 +47,15 @@ export interface Page<Item> {
 /** `GET /dead-letters` */
 export interface DeadLetter {
   readonly id: string;
-  readonly consumer: string;
+  readonly eventId: string;
   readonly eventType: string;
+  readonly consumer: string;
   readonly tenantId: string;
+  readonly correlationId: string;
   readonly attempts: number;
-  readonly lastError?: string | null;
+  readonly lastErrorClass: string;
+  readonly occurredAt: string;
+  readonly diedAt: string;
 }
 
 /** `GET /auth/revocations` */

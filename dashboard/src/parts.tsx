@@ -72,6 +72,18 @@ export function Moment({ at }: { readonly at: string }) {
   );
 }
 
+/** A name for people, and below it the one for machines. */
+export function Twofold({ first, second }: { readonly first: string; readonly second: string }) {
+  return (
+    <div>
+      {first}
+      <div className="small">
+        <code>{second}</code>
+      </div>
+    </div>
+  );
+}
+
 interface FieldProps {
   readonly label: string;
   readonly hint?: string;

@@ -29,7 +29,9 @@ async function main() {
   process.on('message', async ({ name, requests, calls, micros }) => {
     store.micros = micros;
     const rule = ruleOf([{ kind: 'window', name: 'test', requests, windowMs: 60_000 }]);
-    const decisions = await Promise.all(Array.from({ length: calls }, () => store.decide(rule, [new LimitKey(name, name)], 1)));
+    const decisions = await Promise.all(
+      Array.from({ length: calls }, () => store.decide(rule, [new LimitKey(name, name)], 1)),
+    );
     const passed = decisions.filter(({ allowed }) => allowed).length;
     process.send({ passed, local: decisions.filter(({ decidedAtMs }) => decidedAtMs === undefined).length });
   });

@@ -68,6 +68,11 @@ export class World {
     return this.environment.REDIS_URL ?? '';
   }
 
+  /** For a test that needs a session of its own as the superuser. */
+  get superuserUrl(): string {
+    return this.databaseUrls.superuser;
+  }
+
   get redisPid(): number {
     return this.servers.redis?.pid ?? 0;
   }

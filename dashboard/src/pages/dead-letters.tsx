@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../api';
-import { type Column, ListTable, Outcome, Sheet } from '../parts';
+import { type Column, ListTable, Moment, Outcome, Sheet, Twofold } from '../parts';
 import { useAction, useList } from '../requests';
 import { useSession } from '../session';
 
@@ -16,12 +16,15 @@ export function DeadLetters() {
     });
 
   const columns: readonly Column<DeadLetter>[] = [
-    { name: 'Event', cell: ({ eventType }) => eventType },
+    { name: 'Event', cell: ({ eventType, eventId }) => <Twofold first={eventType} second={eventId} /> },
     { name: 'Consumer', cell: ({ consumer }) => consumer },
-    { name: 'Tenant', cell: ({ tenantId }) => <code>{tenantId}</code> },
+    { name: 'Tenant', cell: ({ tenantId }) => tenantId },
     { name: 'Attempts', cell: ({ attempts }) => attempts },
-    { name: 'Last error', cell: ({ lastError }) => lastError ?? '–' },
-    { name: 'Id', cell: ({ id }) => <code>{id}</code> },
+    {
+      name: 'Last error, correlation id',
+      cell: ({ lastErrorClass, correlationId }) => <Twofold first={lastErrorClass} second={correlationId} />,
+    },
+    { name: 'Given up', cell: ({ diedAt }) => <Moment at={diedAt} /> },
     {
       name: 'Action',
       cell: (letter) => (

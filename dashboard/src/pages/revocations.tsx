@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import type { Revocation } from '../api';
 import { type Column, Field, ListTable, Moment, Outcome, Sheet } from '../parts';
 import { useAction, useList } from '../requests';
@@ -27,7 +27,7 @@ export function Revocations() {
   const [value, setValue] = useState('');
   const isOwn = (kind === 'sub' && value === me.userId) || (kind === 'clientId' && value === me.clientId);
 
-  const revoke = (event: FormEvent) => {
+  const revoke = (event: SubmitEvent) => {
     event.preventDefault();
     action.run(async () => {
       await api.post('/auth/revocations', { [kind]: value });

@@ -1,4 +1,4 @@
-import { type FormEvent, useEffect, useState } from 'react';
+import { type SubmitEvent, useEffect, useState } from 'react';
 import { Api, type ApiProblem, type Me } from '../api';
 import { Field, Outcome, ProblemNote } from '../parts';
 import { useAction } from '../requests';
@@ -34,7 +34,7 @@ export function SignIn({ ended, onToken }: SignInProps) {
     onToken(candidate);
     return `Signed in as ${userId}`;
   };
-  const submit = (event: FormEvent) => {
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     action.run(() => enter(token.trim()));
   };

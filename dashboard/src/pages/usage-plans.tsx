@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import type { AppPlan } from '../api';
 import { type Column, Field, ListTable, Moment, Outcome, Sheet } from '../parts';
 import { useAction, useList } from '../requests';
@@ -18,7 +18,7 @@ export function UsagePlans() {
   const [clientId, setClientId] = useState('');
   const [plan, setPlan] = useState<Plan>('enterprise');
 
-  const give = (event: FormEvent) => {
+  const give = (event: SubmitEvent) => {
     event.preventDefault();
     action.run(async () => {
       await api.put(`/usage-plans/${encodeURIComponent(clientId)}`, { plan });

@@ -1,9 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../../platform/config';
+import { OutboxModule } from '../../platform/outbox';
 import { PatientsModule } from '../patients';
 import { BookingsController } from './bookings.controller';
 import { BookingsRepository } from './bookings.repository';
 import { BookingsService } from './bookings.service';
+import { BookingConsumersModule } from './consumers/consumers.module';
 import { SlotsController } from './slots.controller';
 
 @Module({})
@@ -11,7 +13,7 @@ export class BookingsModule {
   static register(_config: Config): DynamicModule {
     return {
       module: BookingsModule,
-      imports: [PatientsModule],
+      imports: [PatientsModule, OutboxModule, BookingConsumersModule],
       controllers: [BookingsController, SlotsController],
       providers: [BookingsService, BookingsRepository],
     };

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Context } from '../../platform/context';
 import { Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
+import { OutboxWake } from '../../platform/outbox';
 import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import { PatientsService } from '../patients';
 import {
@@ -24,6 +25,7 @@ export class BookingsService {
     private readonly repository: BookingsRepository,
     private readonly patients: PatientsService,
     private readonly context: Context,
+    private readonly outbox: OutboxWake,
   ) {}
 
   @Transactional()
@@ -44,6 +46,7 @@ export class BookingsService {
     const claim = { appointmentId, patientId, slotId, type, bookedBy: caller.userId, ...this.eventNames() };
     const claimed = await this.repository.claimSlot(practiceId, claim);
     if (!claimed) throw await this.reason(caller, slotId, patientId);
+    this.outbox.soon();
     return { appointmentId, status: 'confirmed', ...claimed, type, patientId, slotId };
   }
 
@@ -70,6 +73,7 @@ export class BookingsService {
   async cancel(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.confirmed(caller, appointmentId);
     await this.repository.cancel(practiceOf(caller), appointment, this.eventNames());
+    this.outbox.soon();
     return { ...appointment, status: 'cancelled' };
   }
 
@@ -83,6 +87,7 @@ export class BookingsService {
     if (appointment.slotId === slotId) return appointment;
     const moved = await this.repository.move(practiceOf(caller), appointment, slotId, this.eventNames());
     if (!moved) throw await this.reason(caller, slotId, appointment.patientId);
+    this.outbox.soon();
     return { ...appointment, ...moved, slotId };
   }
 

@@ -46,8 +46,11 @@ function isPageLoad({ method, path, headers }: Request): boolean {
   );
 }
 
+// Without validators: it is small, and a build in the same second, or an image with fixed times, would look like another.
+const pageOptions = { cacheControl: false, lastModified: false, headers: { 'Cache-Control': 'no-cache' } } as const;
+
 function sendPage(root: string, response: Response, next: NextFunction): void {
-  response.sendFile(page, { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } }, (error?: Error) => {
+  response.sendFile(page, { root, ...pageOptions }, (error?: Error) => {
     if (!error || response.headersSent) return;
     if ('code' in error && error.code === 'ENOENT') {
       response.status(503).set('Cache-Control', 'no-store').type('text/plain').send(unbuilt);

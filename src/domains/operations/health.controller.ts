@@ -2,7 +2,7 @@ import { Controller, Get, Header, HttpCode, Res } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Metrics } from '../../platform/telemetry';
-import { Public, Responds, Unmetered } from '../../policy';
+import { Public, Reserved, Responds, Unmetered } from '../../policy';
 import { HealthService } from './health.service';
 
 /** Whether a process is alive, or ready for requests. */
@@ -26,6 +26,7 @@ export class ReadinessView extends HealthView {
 @Controller()
 @Public('asked by orchestrators and scrapers, which have no token')
 @Unmetered('must answer when everything else is refused')
+@Reserved('critical')
 export class HealthController {
   constructor(
     private readonly health: HealthService,

@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { Counter } from 'prom-client';
 import { Config } from '../config';
 import { UnitOfWork } from '../database';
 import { SystemDatabase } from '../database/system';
@@ -16,7 +17,7 @@ import { Loop } from './loop';
 export class ConsumerWorkers implements OnModuleDestroy {
   private readonly drawing: Loop[] = [];
   private readonly breakers: CircuitBreaker[] = [];
-  private readonly outcomes;
+  private readonly outcomes: Counter<'consumer' | 'outcome'>;
 
   constructor(
     private readonly config: Config,

@@ -31,9 +31,9 @@ interface Drawn {
 const draw = statement<Drawn>(
   'outbox.draw',
   `WITH due AS (
-     SELECT d.event_id, d.published_at IS NOT NULL AS again, row_number() OVER (PARTITION BY d.tenant_id) AS turn
+     SELECT d.event_id, d.published_at IS NOT NULL OR d.attempts > 0 AS again, row_number() OVER (PARTITION BY d.tenant_id) AS turn
      FROM unnest($2::text[]) AS chosen (tenant) CROSS JOIN LATERAL (
-       SELECT event_id, tenant_id, published_at FROM event_deliveries
+       SELECT event_id, tenant_id, published_at, attempts FROM event_deliveries
        WHERE state = 'pending' AND consumer = $1 AND tenant_id = chosen.tenant AND draw_at <= now()
        ORDER BY draw_at LIMIT $3 FOR UPDATE SKIP LOCKED
      ) d

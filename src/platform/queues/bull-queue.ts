@@ -12,8 +12,8 @@ const commandDeadlineMs = 2_000;
 /** How long running jobs have at shutdown: longer than the longest attempt. */
 const drainDeadlineMs = 25_000;
 const closeDeadlineMs = 1_000;
-/** The age at which a job whose worker died is given to another. */
-const lockMs = 30_000;
+/** How long a worker's hold on a job outlives it; renewed at half of it. A hold lost to a stall costs a skipped attempt. */
+const lockMs = 10_000;
 
 /** Bull as a plain list of due work: one attempt, nothing kept, no delays. */
 export class BullQueue<Data extends JobContext> implements Queue<Data> {
@@ -82,8 +82,8 @@ export class BullQueue<Data extends JobContext> implements Queue<Data> {
   async close(): Promise<void> {
     // Not awaited: with Redis away it would wait for its return.
     this.bull.pause(true, true).catch((error: unknown) => this.log.debug({ err: error }, 'The queue was not paused'));
-    await within(drainDeadlineMs, Promise.allSettled(this.running));
-    await within(closeDeadlineMs, this.bull.close(true));
+    await within(drainDeadlineMs, Promise.allSettled(this.running), undefined);
+    await within(closeDeadlineMs, this.bull.close(true), undefined);
     for (const connection of this.connections) connection.disconnect();
   }
 
@@ -96,46 +96,38 @@ export class BullQueue<Data extends JobContext> implements Queue<Data> {
   private async ask<Answer>(command: () => Promise<Answer>): Promise<Answer> {
     // Bull's connections keep commands until Redis is back; what nobody waits for any more must not pile up there.
     if (!this.redis.isReady) throw new RedisUnavailable('not ready');
-    const late = Symbol('late');
-    let answer: Answer | typeof late;
-    try {
-      answer = await within(commandDeadlineMs, command(), late);
-    } catch (error) {
+    const late = new RedisUnavailable(`no answer in ${commandDeadlineMs} ms`);
+    const answer = await within(commandDeadlineMs, command(), late).catch((error: unknown) => {
       throw new RedisUnavailable(error);
-    }
-    if (answer === late) throw new RedisUnavailable(`no answer in ${commandDeadlineMs} ms`);
-    return answer as Answer;
+    });
+    if (answer instanceof RedisUnavailable) throw answer;
+    return answer;
   }
 
   /**
-   * Removes what is left of jobs that are in no list from which they would be taken: Bull drops a new job as a duplicate
-   * for as long as a key of its id exists.
+   * Removes what is left of jobs that nobody will take and nobody holds: Bull drops a new job as a duplicate for as long as a
+   * key of its id exists. Should a worker be about to take one, it runs twice, which the delivery's lease makes harmless.
    */
   private async removeGhosts(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const { client } = this.bull as unknown as { client: Connection };
     const look = client.multi();
-    for (const id of ids) look.lpos(this.keyOf('wait'), id).lpos(this.keyOf('active'), id);
-    const places = (await look.exec()) ?? [];
-    const ghosts = ids.filter((_, index) => places[2 * index]?.[1] === null && places[2 * index + 1]?.[1] === null);
+    for (const id of ids) look.lpos(this.keyOf('wait'), id).exists(this.keyOf(`${id}:lock`));
+    const found = (await look.exec()) ?? [];
+    const ghosts = ids.filter((_, index) => found[2 * index]?.[1] === null && found[2 * index + 1]?.[1] === 0);
     if (ghosts.length === 0) return;
     const remove = client.multi();
+    for (const id of ghosts) remove.lrem(this.keyOf('active'), 0, id).del(this.keyOf(id));
     remove.zrem(this.keyOf('failed'), ...ghosts).zrem(this.keyOf('completed'), ...ghosts);
-    remove.del(...ghosts.map((id) => this.keyOf(id)));
     await remove.exec();
   }
 }
 
-/** What `work` gives, or `late` once the time is over; `work` goes on, and its failure is nobody's then. */
-async function within<Result, Late = undefined>(
-  deadlineMs: number,
-  work: Promise<Result>,
-  late?: Late,
-): Promise<Result | Late | undefined> {
+/** What `work` gives, or `late` once the time is over; `work` goes on then. */
+async function within<Result, Late>(deadlineMs: number, work: Promise<Result>, late: Late): Promise<Result | Late> {
   const timer = new AbortController();
-  work.catch(() => undefined);
   try {
-    return await Promise.race([work, pause(deadlineMs, late, { signal: timer.signal, ref: false })]);
+    return await Promise.race([work, pause(deadlineMs, late, { signal: timer.signal })]);
   } finally {
     timer.abort();
   }

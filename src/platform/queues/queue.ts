@@ -10,7 +10,7 @@ export interface QueuedJob<Data extends JobContext> {
   /** Unique in its queue: a second job of the same id is dropped while the first is there. */
   readonly id: string;
   readonly data: Data;
-  /** Was added before and seems to be lost: whatever the queue still has under its id must not keep it out. */
+  /** Was added before: what a dead worker, or a flush, left under its id must not keep it out. */
   readonly again: boolean;
 }
 

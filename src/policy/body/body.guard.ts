@@ -104,7 +104,9 @@ function unsupported(detail: string, headers: Readonly<Record<string, string>> =
 
 const wrongType = {
   json: unsupported('The body must be application/json', { Accept: 'application/json' }),
-  form: unsupported('The body must be application/x-www-form-urlencoded', { Accept: 'application/x-www-form-urlencoded' }),
+  form: unsupported('The body must be application/x-www-form-urlencoded', {
+    Accept: 'application/x-www-form-urlencoded',
+  }),
 };
 const wrongCharset = unsupported('The body must be in UTF-8');
 const encoded = unsupported('The body must not be compressed', { 'Accept-Encoding': 'identity' });

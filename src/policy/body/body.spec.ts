@@ -2,8 +2,9 @@ import { Body, Controller, Get, Post, Req } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import fc from 'fast-check';
 import { once } from 'node:events';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { Server } from 'node:http';
 import { connect } from 'node:net';
+import { until } from '../../../test/support/until';
 import { FreeText } from '../firewall/free-text.decorator';
 import { type SmallGate, startSmallGate } from '../firewall/small-gate.spec-support';
 import type { GateRequest } from '../request-state';
@@ -74,9 +75,17 @@ describe('BodyGuard', () => {
     expect(unhandled).toEqual([]);
   });
 
-  const post = async (path: string, body: BodyInit, headers: Record<string, string> = { 'content-type': 'application/json' }) => {
+  const post = async (
+    path: string,
+    body: NonNullable<RequestInit['body']>,
+    headers: Record<string, string> = { 'content-type': 'application/json' },
+  ) => {
     const response = await fetch(gate.url + path, { method: 'POST', body, headers });
-    return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> };
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    };
   };
 
   it('gives the handler the parsed body, and the policies its bytes', async () => {
@@ -113,7 +122,9 @@ describe('BodyGuard', () => {
   });
 
   it('answers 415 to a body without a type', async () => {
-    const answer = await gate.exchange('POST /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}');
+    const answer = await gate.exchange(
+      'POST /notes HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}',
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 415 /);
   });
 
@@ -152,26 +163,26 @@ describe('BodyGuard', () => {
   });
 
   it('answers 413 at once to a declared size, before a byte of the body is here', async () => {
-    const answer = await gate.exchange('POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n');
+    const answer = await gate.exchange(
+      'POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n',
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 413 [\s\S]*Connection: close[\s\S]*body_too_large/);
   });
 
-  it.each(['declared', 'chunked'])('lets a client that sends 20 MB without reading (%s) read its 413 without a reset', async (how) => {
-    const sending = httpRequest(`${gate.url}/notes`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(how === 'declared' && { 'content-length': 20_000_000 }) },
-    });
-    const answered = once(sending, 'response') as Promise<[IncomingMessage]>;
-    const piece = Buffer.alloc(1_000_000, ' ');
-    for (let count = 0; count < 20 && sending.writable; count++) {
-      await new Promise<void>((resolve) => sending.write(piece, () => resolve()));
-    }
-    sending.end();
-    const [response] = await answered;
-    expect(response.statusCode).toBe(413);
-    const text = (await response.toArray()).join('');
-    expect(JSON.parse(text)).toMatchObject({ code: 'body_too_large', maxBytes });
-  });
+  it.each(['declared', 'chunked'])(
+    'lets a client that sends 20 MB without reading (%s) read its 413 without a reset',
+    async (how) => {
+      const size = 20_000_000;
+      const socket = connect(gate.port, '127.0.0.1').pause();
+      const framing = how === 'declared' ? `Content-Length: ${size}` : 'Transfer-Encoding: chunked';
+      socket.write(`POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`);
+      if (how === 'chunked') socket.write(`${size.toString(16)}\r\n`);
+      await new Promise((resolve) => socket.write(Buffer.alloc(size, ' '), resolve));
+      const answer = (await socket.toArray()).join('');
+      expect(answer).toMatch(/^HTTP\/1\.1 413 [\s\S]*Connection: close[\s\S]*body_too_large/);
+      expect(socket.errored).toBeNull();
+    },
+  );
 
   it('sends 100 Continue only where the body is wanted', async () => {
     const head = (path: string, length: number) =>
@@ -191,16 +202,19 @@ describe('BodyGuard', () => {
 
   it('ends a request whose client goes away in the middle of its body, and leaves nothing behind', async () => {
     const before = gate.log.length;
+    const open = await connectionsOf(gate);
     for (let count = 0; count < 20; count++) {
       const socket = connect(gate.port, '127.0.0.1');
       socket.on('error', () => undefined);
-      socket.write('POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"title":');
+      socket.write(
+        'POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"title":',
+      );
       await once(socket, 'connect');
       if (count % 2) socket.resetAndDestroy();
       else socket.destroy();
     }
     expect((await post('/notes', '{}')).status).toBe(201);
-    await expect.poll(() => connectionsOf(gate)).toBeLessThanOrEqual(1);
+    await until(async () => (await connectionsOf(gate)) <= open);
     expect(gate.log.slice(before).filter((line) => line.includes('"level":50'))).toEqual([]);
   });
 
@@ -224,7 +238,9 @@ describe('BodyGuard', () => {
     const form = (text: string) => post('/forms', text, { 'content-type': 'application/x-www-form-urlencoded' });
     expect((await form('a=1&b=x+y%26z&b=2')).body).toEqual({ form: { a: '1', b: ['x y&z', '2'] } });
     expect((await form('__proto__=1')).body.code).toBe('forbidden_property');
-    expect((await form(Array.from({ length: 1001 }, (_, index) => `${index}=`).join('&'))).body.code).toBe('too_many_fields');
+    expect((await form(Array.from({ length: 1001 }, (_, index) => index.toString(36)).join('&'))).body.code).toBe(
+      'too_many_fields',
+    );
     expect((await post('/forms', '{}')).status).toBe(415);
     expect((await form("a=' or 1=1")).body).toMatchObject({ ruleId: 'sqli-tautology' });
   });
@@ -241,11 +257,24 @@ describe('BodyGuard', () => {
   });
 
   it('answers no body with a 500, whatever its bytes and type', async () => {
-    const type = fc.constantFrom('application/json', 'application/x-www-form-urlencoded', 'a', 'application/json; charset=');
-    const body = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.json().map((text) => Buffer.from(text)), fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)));
+    const type = fc.constantFrom(
+      'application/json',
+      'application/x-www-form-urlencoded',
+      'a',
+      'application/json; charset=',
+    );
+    const body = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.json().map((text) => Buffer.from(text)),
+      fc.string({ unit: 'binary' }).map((text) => Buffer.from(text)),
+    );
     await fc.assert(
       fc.asyncProperty(fc.constantFrom('/notes', '/forms', '/raw'), type, body, async (path, contentType, bytes) => {
-        const response = await fetch(gate.url + path, { method: 'POST', body: bytes, headers: { 'content-type': contentType } });
+        const response = await fetch(gate.url + path, {
+          method: 'POST',
+          body: bytes,
+          headers: { 'content-type': contentType },
+        });
         await response.arrayBuffer();
         expect(response.status).toBeLessThan(500);
       }),
@@ -256,7 +285,7 @@ describe('BodyGuard', () => {
 
 function connectionsOf(gate: SmallGate): Promise<number> {
   return new Promise((resolve, reject) => {
-    const server = gate.app.getHttpServer() as import('node:http').Server;
+    const server = gate.app.getHttpServer() as Server;
     server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
   });
 }

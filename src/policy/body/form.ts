@@ -16,7 +16,8 @@ export function parseForm(text: string): Record<string, string | string[]> {
   }
   const form: Record<string, string | string[]> = {};
   for (const name of names) {
-    if (name === '__proto__') throw new PolicyRefusal(400, 'forbidden_property', 'Bad Request', 'The body names a prototype');
+    if (name === '__proto__')
+      throw new PolicyRefusal(400, 'forbidden_property', 'Bad Request', 'The body names a prototype');
     form[name] = fields[name] ?? '';
   }
   return form;

@@ -42,17 +42,43 @@ describe('the JSON of a body', () => {
     ['NaN', 0],
   ])('stops being JSON in %j at %i', (text, offset) => {
     expect(errorOffset(text)).toBe(offset);
-    expect(refusalOf(text)).toMatchObject({ status: 400, code: 'malformed_json', extras: { members: { position: offset } } });
+    expect(refusalOf(text)).toMatchObject({
+      status: 400,
+      code: 'malformed_json',
+      extras: { members: { position: offset } },
+    });
   });
 
   it('is refused with line and column, and without a word of what it said', () => {
     const refusal = refusalOf('{\n  "ssn": "123-45-6789",\n  secret\n}');
-    expect(refusal.extras.members).toEqual({ position: 29, line: 3, column: 3 });
+    expect(refusal.extras.members).toEqual({ position: 28, line: 3, column: 3 });
     expect(JSON.stringify(refusal)).not.toMatch(/ssn|6789|secret/);
   });
 
   it('has an error exactly where V8 sees one, for any text made of pieces of JSON', () => {
-    const piece = fc.constantFrom('{', '}', '[', ']', ',', ':', '"a"', '"', '\\', '1', '-', '.5', 'e+2', 'true', 'nul', ' ', '\n', '"\\u00e4"', '\t', '0', '"b":');
+    const piece = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"a"',
+      '"',
+      '\\',
+      '1',
+      '-',
+      '.5',
+      'e+2',
+      'true',
+      'nul',
+      ' ',
+      '\n',
+      '"\\u00e4"',
+      '\t',
+      '0',
+      '"b":',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
         const text = pieces.join('');
@@ -79,16 +105,22 @@ describe('the JSON of a body', () => {
     expect(refusalOf('{"a":'.repeat(33) + '1' + '}'.repeat(33)).code).toBe('json_too_deep');
   });
 
-  it.each(['{"__proto__":{"admin":true}}', '[{"a":{"__proto__":1}}]', '{"\\u005f_proto__":1}', '{"constructor":{"prototype":{}}}'])(
-    'reaches no prototype: %s',
-    (text) => expect(refusalOf(text).code).toBe('forbidden_property'),
-  );
+  it.each([
+    '{"__proto__":{"admin":true}}',
+    '[{"a":{"__proto__":1}}]',
+    '{"\\u005f_proto__":1}',
+    '{"constructor":{"prototype":{}}}',
+  ])('reaches no prototype: %s', (text) => expect(refusalOf(text).code).toBe('forbidden_property'));
 
   it.each(['1', 'null', '"text"', 'true'])('is an object or an array, not %s', (text) => {
     expect(refusalOf(text).code).toBe('invalid_body');
   });
 
   it('keeps ordinary names that only look like it', () => {
-    expect(parseJson('{"constructor":"Ana","prototype":1,"proto":{}}')).toEqual({ constructor: 'Ana', prototype: 1, proto: {} });
+    expect(parseJson('{"constructor":"Ana","prototype":1,"proto":{}}')).toEqual({
+      constructor: 'Ana',
+      prototype: 1,
+      proto: {},
+    });
   });
 });

@@ -55,7 +55,13 @@ function malformed(text: string): PolicyRefusal {
   const line = before.split('\n').length;
   const column = position - before.lastIndexOf('\n');
   const what = position >= text.length ? 'ends too early' : 'is not JSON';
-  return new PolicyRefusal(400, 'malformed_json', 'Malformed JSON', `The body ${what} at line ${line}, column ${column}`, {
-    members: { position, line, column },
-  });
+  return new PolicyRefusal(
+    400,
+    'malformed_json',
+    'Malformed JSON',
+    `The body ${what} at line ${line}, column ${column}`,
+    {
+      members: { position, line, column },
+    },
+  );
 }

@@ -11,5 +11,7 @@ export function isOwnOrigin(origin: string, request: GateRequest): boolean {
   const { host } = request.headers;
   if (host === undefined || origin !== `${request.protocol}://${host}`) return false;
   const name = host.replace(/:\d{1,5}$/, '');
-  return name === 'localhost' || isIPv4(name) || (name.startsWith('[') && name.endsWith(']') && isIPv6(name.slice(1, -1)));
+  return (
+    name === 'localhost' || isIPv4(name) || (name.startsWith('[') && name.endsWith(']') && isIPv6(name.slice(1, -1)))
+  );
 }

@@ -1,6 +1,17 @@
+import { Controller, Get } from '@nestjs/common';
 import fc from 'fast-check';
+import { ManualClock } from '../../platform/config';
 import { AddressLimit } from './address-limit';
 import { addressKey } from './addresses';
+import { startSmallGate } from './small-gate.spec-support';
+
+@Controller('orders')
+class OrdersController {
+  @Get('one')
+  one() {
+    return {};
+  }
+}
 
 const start = 1_790_000_000_000;
 
@@ -100,5 +111,57 @@ describe('the key of an address', () => {
         return key !== 'unknown' && addressKey(ip.toUpperCase()) === key;
       }),
     );
+  });
+});
+
+describe('the address limit of the firewall', () => {
+  it('answers 429 with Retry-After, also for paths that do not exist, and lets the address back in', async () => {
+    const clock = new ManualClock();
+    const gate = await startSmallGate(
+      [OrdersController],
+      { FIREWALL_IP_PER_SECOND: '1', FIREWALL_IP_BURST: '3' },
+      clock,
+    );
+    const statuses = async (...paths: string[]) => {
+      const seen: number[] = [];
+      for (const path of paths) seen.push((await fetch(gate.url + path)).status);
+      return seen;
+    };
+    expect(await statuses('/orders/one', '/nowhere', '/orders/one', '/orders/one', '/nowhere')).toEqual([
+      200, 404, 200, 429, 429,
+    ]);
+    const refused = await fetch(`${gate.url}/orders/one`);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(refused.headers.get('x-correlation-id')).toBeTruthy();
+    expect(await refused.json()).toMatchObject({
+      code: 'address_rate_limited',
+      error: 'Rate limit exceeded',
+      retryAfter: 1,
+    });
+    expect(await gate.refusals('address-rate')).toBe(3);
+    clock.advance(1000);
+    expect(await statuses('/orders/one', '/orders/one')).toEqual([200, 429]);
+    await gate.close();
+  });
+
+  it('counts the clients behind a trusted proxy apart, and those of one /64 together', async () => {
+    const gate = await startSmallGate(
+      [OrdersController],
+      {
+        FIREWALL_IP_PER_SECOND: '1',
+        FIREWALL_IP_BURST: '1',
+        TRUST_PROXY_HOPS: '1',
+      },
+      new ManualClock(),
+    );
+    const from = async (ip: string) =>
+      (await fetch(`${gate.url}/orders/one`, { headers: { 'x-forwarded-for': ip } })).status;
+    expect(await from('192.0.2.1')).toBe(200);
+    expect(await from('192.0.2.2')).toBe(200);
+    expect(await from('::ffff:192.0.2.1')).toBe(429);
+    expect(await from('2001:db8::1')).toBe(200);
+    expect(await from('2001:db8::ffff:2')).toBe(429);
+    expect(await from('2001:db8:0:1::1')).toBe(200);
+    await gate.close();
   });
 });

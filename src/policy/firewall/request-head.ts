@@ -17,7 +17,14 @@ const maxHeaderLines = 100;
 /** `: ` and the line's end; RFC 9112 §5. */
 const headerLineOverhead = 4;
 /** Names of headers that decide who is asked and who asks: two of them, and two readers may each take another. */
-const singleHeaders = new Set(['host', 'content-type', 'content-length', 'authorization', 'transfer-encoding', 'origin']);
+const singleHeaders = new Set([
+  'host',
+  'content-type',
+  'content-length',
+  'authorization',
+  'transfer-encoding',
+  'origin',
+]);
 const singleHeaderLengths = new Set([...singleHeaders].map((name) => name.length));
 const hostPattern = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
@@ -31,7 +38,13 @@ const lineBreak = /[\r\n]/;
 /** Each further layer of escapes is one more reader that must not be surprised; nobody writes more than two. */
 const maxEscapeLayers = 3;
 
-const tooLong: HeadRefusal = refused('target-length', 414, 'uri_too_long', 'URI Too Long', 'The request target is too long');
+const tooLong: HeadRefusal = refused(
+  'target-length',
+  414,
+  'uri_too_long',
+  'URI Too Long',
+  'The request target is too long',
+);
 const tooLarge: HeadRefusal = refused(
   'header-bytes',
   431,
@@ -68,6 +81,8 @@ function judgeTarget(target: string): HeadRefusal | undefined {
   let path = mark === -1 ? target : target.slice(0, mark);
   for (let layer = 0; ; layer++) {
     if (climbing.test(path)) return traversal;
+    // No URI has a bare one (RFC 3986 §2), and some readers take it for a slash.
+    if (layer === 0 && path.includes('\\')) return badTarget;
     if (path.includes('\0')) return controlCharacter;
     if (lineBreak.test(path)) return crlf;
     if (!path.includes('%')) break;
@@ -123,5 +138,8 @@ function badRequest(rule: string, detail: string): HeadRefusal {
 
 function forbidden(ruleId: string): HeadRefusal {
   const detail = 'The request looks like an attack';
-  return { rule: ruleId, refusal: new PolicyRefusal(403, 'firewall_rule', 'Forbidden', detail, { members: { ruleId } }) };
+  return {
+    rule: ruleId,
+    refusal: new PolicyRefusal(403, 'firewall_rule', 'Forbidden', detail, { members: { ruleId } }),
+  };
 }

@@ -48,7 +48,11 @@ export function serverLimits(config: Config): ServerLimits {
     onClientError: (error, socket) => answerClientError(error, socket, maxTargetBytes),
     onCheckContinue: (request, response) => {
       response.shouldKeepAlive = false;
-      (request.socket as typeof request.socket & { server: NodeJS.EventEmitter }).server.emit('request', request, response);
+      (request.socket as typeof request.socket & { server: NodeJS.EventEmitter }).server.emit(
+        'request',
+        request,
+        response,
+      );
     },
   };
 }
@@ -95,7 +99,12 @@ function refusalOf(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, maxTar
     case 'HPE_HEADER_OVERFLOW':
       return error.rawPacket && isTargetTooLong(error.rawPacket, maxTargetBytes)
         ? new PolicyRefusal(414, 'uri_too_long', 'URI Too Long', 'The request target is too long')
-        : new PolicyRefusal(431, 'headers_too_large', 'Request Header Fields Too Large', 'The headers of the request are too large together');
+        : new PolicyRefusal(
+            431,
+            'headers_too_large',
+            'Request Header Fields Too Large',
+            'The headers of the request are too large together',
+          );
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new PolicyRefusal(413, 'body_too_large', 'Content Too Large', 'The chunk extensions are too large');
     default:

@@ -41,14 +41,14 @@ export const signatures: readonly Signature[] = [
     places: everywhere,
     pattern:
       /\b(?:or|and|xor|where|having)[\s(]+(?:(['"`]?)(\w{1,40})\1?[\s)]*={1,3}[\s(]*\1\2|(['"`])(\w{0,40})\3[\s)]*(?:={1,3}|like\b)[\s(]*\3\4)(?!\w|\.\d)/i,
-    reason: '`or 1=1`, `or \'a\'=\'a`: the same literal on both sides; "1 or 2 = fine" compares two different ones',
+    reason: "`or 1=1`, `or 'a'='a`: the same literal on both sides; \"1 or 2 = fine\" compares two different ones",
   },
   {
     id: 'sqli-symbol-tautology',
     attack: 'sqli',
     places: everywhere,
     pattern: /['"`)]\s*(?:\|\||&&)[\s(]*(['"`]?)(\w{1,40})\1?\s*={1,3}[\s(]*\1\2(?!\w)/i,
-    reason: '`\' || \'1\'==\'1`: the same with symbols, in SQL and in JavaScript that runs inside a database',
+    reason: "`' || '1'=='1`: the same with symbols, in SQL and in JavaScript that runs inside a database",
   },
   {
     id: 'sqli-quote-comparison',
@@ -56,14 +56,15 @@ export const signatures: readonly Signature[] = [
     places: everywhere,
     pattern:
       /['"`][\s)]*(?:\b(?:or|and|xor)\b|\|\||&&)[\s(]*(?:not\b[\s(]*)?\d{1,10}\s*(?:[=<>!]{1,3}|\b(?:like|in|between)\b)[\s(]*['"`]?\d/i,
-    reason: 'A closing quote, then a comparison of numbers: `\' or 2>1`',
+    reason: "A closing quote, then a comparison of numbers: `' or 2>1`",
   },
   {
     id: 'sqli-quote-comment',
     attack: 'sqli',
     places: values,
     pattern: /^[^']*(?:'[^']*'[^']*)*'[\s);]*(?:--[\s+-]*$|#\s*$|\/\*)/,
-    reason: '`admin\'--`: an odd quote that closes the program\'s string, then a comment to the end; "it\'s \'fine\'--" has its pairs',
+    reason:
+      "`admin'--`: an odd quote that closes the program's string, then a comment to the end; \"it's 'fine'--\" has its pairs",
   },
   {
     id: 'sqli-double-quote-comment',
@@ -78,7 +79,7 @@ export const signatures: readonly Signature[] = [
     places: values,
     pattern:
       /(?:['"`][\s)]*(?:\b(?:or|and)\b|\|\||&&)|['"`)\d]\s+(?:order|group)\s+by\b|['"`)\d]\s+having\b)[^'"`;#\n-]{1,60}(?:--[\s+-]*$|#\s*$|\/\*)/i,
-    reason: '`\' or true--`, `1 order by 10--`: a condition whose rest is cut off by a comment at the very end',
+    reason: "`' or true--`, `1 order by 10--`: a condition whose rest is cut off by a comment at the very end",
   },
   {
     id: 'sqli-union',
@@ -94,7 +95,8 @@ export const signatures: readonly Signature[] = [
     places: everywhere,
     pattern:
       /;\s*(?:drop\s+(?:table|database|schema|view|index|user|role|function|trigger)\s+(?:if\s+exists\s+)?["`\w.]{1,80}\s*(?:$|[;,]|--|\/\*|#|cascade\b)|truncate\s+(?:table\s+)?["`\w.]{1,80}\s*(?:;|--)|alter\s+(?:table|user|role|database)\s+["`\w.]{1,80}\s+(?:add|drop|rename|with|set|owner|disable)\b|create\s+table\s+["`\w.]{1,80}\s*(?:as\s+select\b|\(\s*["`\w]{1,80}\s+(?:int|text|varchar|char|serial|bigint|uuid|date|bool|json))|grant\s+\w{1,40}\s+(?:on|to)\s+\w{1,80}\s+to\b|shutdown\s*(?:;|--|with\b))/i,
-    reason: 'A second statement behind `;` that changes tables, with the object it needs; "drop me a line; thanks" has none',
+    reason:
+      'A second statement behind `;` that changes tables, with the object it needs; "drop me a line; thanks" has none',
   },
   {
     id: 'sqli-stacked-change',
@@ -102,7 +104,8 @@ export const signatures: readonly Signature[] = [
     places: everywhere,
     pattern:
       /;\s*(?:insert\s+into\s+["`\w.]{1,80}\s*(?:\([^()]{1,200}\)\s*)?(?:values\s*\(|select\s)|delete\s+from\s+["`\w.]{1,80}\s*(?:;|--|#|where\s+\w{1,40}\s*[=<>])|update\s+["`\w.]{1,80}\s+set\s+["`\w.]{1,80}\s*=|select\s+(?:\*|\w{1,40}\()|exec(?:ute)?\s+(?:xp_|sp_|immediate\b|\()|copy\s+\w{1,80}\s+(?:from|to)\s+(?:program\b|')|declare\s+@|waitfor\s+(?:delay|time)\s+['"])/i,
-    reason: 'A second statement behind `;` that reads, writes or runs; "free; select a date from the list" names no table',
+    reason:
+      'A second statement behind `;` that reads, writes or runs; "free; select a date from the list" names no table',
   },
   {
     id: 'sqli-function',
@@ -133,7 +136,8 @@ export const signatures: readonly Signature[] = [
     attack: 'nosqli',
     places: ['key'],
     pattern: /(?:^|[[.])\$[a-z]/i,
-    reason: '`{ "$gt": "" }`, `?password[$ne]=`: MongoDB takes a name that begins with `$` for an operator; none of our inputs has one',
+    reason:
+      '`{ "$gt": "" }`, `?password[$ne]=`: MongoDB takes a name that begins with `$` for an operator; none of our inputs has one',
   },
   {
     id: 'nosqli-operator',
@@ -147,7 +151,8 @@ export const signatures: readonly Signature[] = [
     id: 'nosqli-script',
     attack: 'nosqli',
     places: values,
-    pattern: /['"`]\s*;\s*(?:return\s+(?:true|1|this\b)|while\s*\(\s*(?:true|1)\s*\)|sleep\s*\(|db\.\w{1,40}\.(?:find|drop|insert|update|remove))/i,
+    pattern:
+      /['"`]\s*;\s*(?:return\s+(?:true|1|this\b)|while\s*\(\s*(?:true|1)\s*\)|sleep\s*\(|db\.\w{1,40}\.(?:find|drop|insert|update|remove))/i,
     reason: 'JavaScript that closes the string of a `$where`',
   },
   {
@@ -175,7 +180,8 @@ export const signatures: readonly Signature[] = [
     id: 'traversal-target',
     attack: 'path-traversal',
     places: everywhere,
-    pattern: /(?:^|file:\/{2,3}|\.\.)[\\/]{0,2}(?:etc[\\/](?:passwd|shadow|sudoers)\b|proc[\\/]self[\\/]|windows[\\/]win\.ini\b|boot\.ini\b)/i,
+    pattern:
+      /(?:^|file:\/{2,3}|\.\.)[\\/]{0,2}(?:etc[\\/](?:passwd|shadow|sudoers)\b|proc[\\/]self[\\/]|windows[\\/]win\.ini\b|boot\.ini\b)/i,
     reason: 'The files that every scanner asks for, as a path; "the /etc folder" is ordinary',
   },
   {

@@ -68,7 +68,9 @@ export async function startSmallGate(
   const app = await NestFactory.create(SmallGateModule, adapter, { logger: false, bodyParser: false });
   for (const policy of before) {
     const middleware = app.get<NestMiddleware<GateRequest, Response>>(policy);
-    app.use((request: GateRequest, response: Response, next: NextFunction) => middleware.use(request, response, next));
+    app.use((request: GateRequest, response: Response, next: NextFunction): void => {
+      middleware.use(request, response, next);
+    });
   }
   await app.listen(0, '127.0.0.1');
   const server = app.getHttpServer() as Server;

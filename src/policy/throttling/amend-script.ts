@@ -72,4 +72,3 @@ for _, call in ipairs(input) do
 end
 return 1
 `);
-

@@ -3,8 +3,9 @@ import type { Redis } from '../../platform/redis';
 import type { Log } from '../../platform/telemetry';
 import { amendScript } from './amend-script';
 import { byTag, type LimitKey } from './limit-keys';
-import { type PlanLimit, type Rule, tokenMicros, unitMs } from './limits';
-import type { LocalLimits, LocalUse } from './local-limits';
+import { type PlanLimit, type Rule, tokenMicros } from './limits';
+import type { LocalLimits } from './local-limits';
+import type { AmendmentWords } from './local-state';
 import type { RedisWatch } from './redis-watch';
 import { callScript } from './script-caller';
 
@@ -12,10 +13,9 @@ import { callScript } from './script-caller';
 const deadlineMs = 1_000;
 const mostInCall = 100;
 
-/** A correction in the script's words, without the index of its key. */
 interface Amendment {
   readonly key: LimitKey;
-  readonly words: readonly (string | number | readonly number[])[];
+  readonly words: AmendmentWords;
 }
 
 /** Corrects after the fact what Redis counts: refunds, and what was granted without asking it. */
@@ -34,8 +34,9 @@ export class Amendments {
   /** Files the refund of a request that was admitted at `admittedAtMs` of Redis' time. */
   refund(rule: Rule, keys: readonly LimitKey[], weight: number, admittedAtMs: number): void {
     if (this.pending.length === 0) setImmediate(this.flush);
-    rule.limits.forEach((limit, index) => {
-      const key = keys[index] as LimitKey;
+    rule.parts.forEach(({ limit }, index) => {
+      const key = keys[index];
+      if (key === undefined) return;
       const words =
         limit.kind === 'window'
           ? ['refund-window', Math.min(weight, limit.requests), admittedAtMs, limit.windowMs]
@@ -52,8 +53,14 @@ export class Amendments {
     for (let uses = this.local.drain(); uses.length > 0; uses = this.local.drain()) {
       while (uses.length > 0) {
         const part = uses.slice(0, mostInCall);
+        const now = this.clock.now();
         try {
-          await this.send(part.map((use) => settlement(use, this.clock.now())).filter((one) => one !== undefined));
+          await this.send(
+            part.flatMap(({ key, state }) => {
+              const words = state.settlement(now);
+              return words ? [{ key, words }] : [];
+            }),
+          );
         } catch (error) {
           this.local.restore(uses);
           throw error;
@@ -87,20 +94,4 @@ export class Amendments {
 function costMicros({ burstRequests, requestsPerSecond }: PlanLimit, weight: number): number {
   if (burstRequests === undefined || requestsPerSecond === undefined) return 0;
   return Math.min(weight, burstRequests) * tokenMicros(requestsPerSecond);
-}
-
-function settlement({ key, state }: LocalUse, now: number): Amendment | undefined {
-  if ('times' in state) {
-    const { limit } = state;
-    const ages = state.times.slice(state.known).map((time) => Math.max(0, now - time)).filter((age) => age < limit.windowMs);
-    if (ages.length === 0) return undefined;
-    return { key, words: ['settle-window', limit.requests, limit.windowMs, unitMs(limit), ages] };
-  }
-  const { limit, fullAt, tokenMs } = state;
-  const used = state.used - state.known;
-  if (used === 0) return undefined;
-  const owedTokens = tokenMs === 0 ? 0 : Math.max(0, fullAt - now) / tokenMs;
-  const micros = limit.requestsPerSecond === undefined ? 0 : tokenMicros(limit.requestsPerSecond);
-  const debtMicros = Math.ceil(owedTokens * micros);
-  return { key, words: ['settle-plan', debtMicros, micros * (limit.burstRequests ?? 0), used] };
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '../../platform/config';
-import { Redis } from '../../platform/redis';
+import type { Redis } from '../../platform/redis';
 import { decideScript } from './limit-scripts';
 import { byTag, type LimitKey } from './limit-keys';
-import type { LimitReport, ReportSubject, Rule } from './limits';
+import type { LimitReport, Rule } from './limits';
 import type { Decision } from './limit-store';
 import type { LocalLimits } from './local-limits';
 import type { RedisWatch } from './redis-watch';
@@ -69,7 +69,7 @@ export class DecisionBatches {
       return;
     }
     const receivedAt = this.clock.now();
-    const decidedAtMs = answer[0] as number;
+    const [decidedAtMs = 0] = answer;
     let at = 1;
     for (const request of batch) {
       const decision = decisionOf(request.rule, answer, at, decidedAtMs);
@@ -109,48 +109,43 @@ function encoded(batch: readonly Pending[]): { keys: string[]; wire: string } {
   return { keys, wire: `[[${rulesWire}],[${calls}]]` };
 }
 
-const inOrder: number[][] = [];
-
-/** `[0, 1, … count - 1]`, made once. */
-function upTo(count: number): number[] {
-  return (inOrder[count] ??= Array.from({ length: count }, (_, index) => index));
-}
-
 function decisionOf(rule: Rule, answer: readonly number[], from: number, decidedAtMs: number): Decision {
-  const count = rule.subjects.length;
   const reports: LimitReport[] = [];
+  let at = from;
   let longest = 0;
   let allowed = true;
-  for (let index = 0; index < count; index += 1) {
-    const left = answer[from + 2 * index] as number;
-    const wait = answer[from + 2 * index + 1] as number;
+  for (const subject of rule.subjects) {
+    const left = answer[at] ?? 0;
+    const wait = answer[at + 1] ?? 0;
+    at += 2;
     if (left >= 0) {
-      reports.push({ allowed: true, remaining: left, resetMs: wait, retryAfterMs: 0 });
+      reports.push({ subject, allowed: true, remaining: left, resetMs: wait, retryAfterMs: 0 });
     } else {
       allowed = false;
       if (wait > longest) longest = wait;
-      reports.push({ allowed: false, remaining: -1 - left, resetMs: wait, retryAfterMs: wait });
+      reports.push({ subject, allowed: false, remaining: -1 - left, resetMs: wait, retryAfterMs: wait });
     }
   }
-  return { allowed, reports, subjects: upTo(count), retryAfterMs: longest, decidedAtMs };
+  return { allowed, reports, retryAfterMs: longest, decidedAtMs };
 }
 
 /** Where Redis is lost next, the process goes on from here. */
 function noteUse({ rule, keys }: Pending, { reports }: Decision, now: number): void {
-  for (let index = 0; index < keys.length; index += 1) {
-    const report = rule.usedReport[index] as number;
-    if (report < 0) continue;
-    const key = keys[index] as LimitKey;
-    key.used = (rule.subjects[report] as ReportSubject).quota - (reports[report] as LimitReport).remaining;
+  rule.parts.forEach(({ from, subjects }, index) => {
+    // Of a plan, the last is the day's quota; a bucket is full again before one would notice.
+    const report = reports[from + subjects.length - 1];
+    const key = keys[index];
+    if (report === undefined || key === undefined || subjects.length === 0) return;
+    key.used = report.subject.quota - report.remaining;
     key.usedAt = now;
-  }
+  });
 }
 
 function remember({ rule, keys, weight }: Pending, { reports }: Decision, sentAt: number, receivedAt: number): void {
-  for (const [index, limit] of rule.limits.entries()) {
-    const own = reports.filter((_, report) => rule.limitOfReport[report] === index);
+  rule.parts.forEach(({ limit, from, subjects }, index) => {
+    const own = reports.slice(from, from + subjects.length);
     const waitMs = Math.max(0, ...own.map(({ retryAfterMs }) => retryAfterMs));
     const key = keys[index];
     if (waitMs > 0 && key) key.denial = { limit, reports: own, weight, sentAt, receivedAt, until: sentAt + waitMs };
-  }
+  });
 }

@@ -15,12 +15,11 @@ export interface Denial {
   readonly until: number;
 }
 
-/** The reports of a refusal that still holds; `undefined` where Redis must be asked. */
-export function stillDenied(denial: Denial, limit: Limit, weight: number, now: number): LimitReport[] | undefined {
-  // Before `sentAt` only when the clock went back: then nobody knows how long it still holds.
-  if (denial.limit !== limit || weight < denial.weight || now >= denial.until || now < denial.sentAt) return undefined;
-  const passed = Math.max(0, now - denial.receivedAt);
-  return denial.reports.map(({ remaining, resetMs, retryAfterMs }) => ({
+/** What a refusal that still holds says now. Where the clock went back, no time has passed. */
+export function reportsNow({ reports, receivedAt }: Denial, now: number): LimitReport[] {
+  const passed = Math.max(0, now - receivedAt);
+  return reports.map(({ subject, remaining, resetMs, retryAfterMs }) => ({
+    subject,
     allowed: retryAfterMs <= passed,
     remaining,
     resetMs: Math.max(0, resetMs - passed),

@@ -55,7 +55,7 @@ describe('the limit store in a flood, when Redis', () => {
     await decideUntil(() => !node.watch.isTrusted);
     const rule = windowRule(5);
     const key = new LimitKey(freshName(), 'x');
-    const decisions = await Promise.all(Array.from({ length: 50 }, () => node.store.decide(rule, [key], 1)));
+    const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, [key], 1)));
     expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
     expect(await node.metric('throttle_degraded')).toBe(1);
     expect(await node.metric('throttle_local_decisions_total')).toBeGreaterThanOrEqual(50);
@@ -90,11 +90,14 @@ describe('the limit store in a flood, when Redis', () => {
   });
 
   it('was late, takes over what was granted meanwhile: no plan, window or quota is granted twice', async () => {
-    const rule = ruleOf([{ kind: 'window', name: 'w', requests: 20, windowMs: 60_000 }, { ...limitsOfPlan.standard, requestsPerSecond: 1 }]);
+    const rule = ruleOf([
+      { kind: 'window', name: 'w', requests: 20, windowMs: 60_000 },
+      { ...limitsOfPlan.standard, requestsPerSecond: 1 },
+    ]);
     const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
     const names = keys.map(({ name }) => name);
     node.watch.distrust(new Error('as if Redis were late'));
-    const decisions = await Promise.all(Array.from({ length: 50 }, () => node.store.decide(rule, keys, 1)));
+    const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, keys, 1)));
     expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
     await trusted();
     const { reports } = await node.fresh(rule, names, 0);
@@ -112,7 +115,9 @@ describe('the limit store in a flood, when Redis', () => {
       const share = Math.floor(20 / fourth.watch.nodes);
       expect(fourth.watch.nodes).toBeGreaterThanOrEqual(4);
       const key = new LimitKey(freshName(), 'x');
-      const decisions = await Promise.all(Array.from({ length: 50 }, () => fourth.store.decide(windowRule(20), [key], 1)));
+      const decisions = await Promise.all(
+        Array.from({ length: 50 }, async () => fourth.store.decide(windowRule(20), [key], 1)),
+      );
       expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(share);
       const once = await fourth.store.decide(windowRule(1), [new LimitKey(freshName(), 'x')], 1);
       expect(once.allowed).toBe(true);
@@ -128,10 +133,10 @@ describe('the limit store in a flood, when Redis', () => {
     for (let round = 0; round < 4; round += 1) {
       const pid = world.redisPid;
       process.kill(pid, 'SIGSTOP');
-      const during = await Promise.all(Array.from({ length: 4 }, () => node.store.decide(rule, [key], 1)));
+      const during = await Promise.all(Array.from({ length: 4 }, async () => node.store.decide(rule, [key], 1)));
       process.kill(pid, 'SIGCONT');
       await trusted();
-      const after = await Promise.all(Array.from({ length: 4 }, () => node.store.decide(rule, [key], 1)));
+      const after = await Promise.all(Array.from({ length: 4 }, async () => node.store.decide(rule, [key], 1)));
       admitted += [...during, ...after].filter(({ allowed }) => allowed).length;
     }
     // What was sent to a Redis that stood still may count both there and here, so it can be less than 20.
@@ -144,7 +149,7 @@ describe('the limit store in a flood, when Redis', () => {
     const key = new LimitKey(freshName(), 'x');
     for (let request = 0; request < 15; request += 1) await node.store.decide(rule, [key], 1);
     node.watch.distrust(new Error('as if Redis were away'));
-    const decisions = await Promise.all(Array.from({ length: 50 }, () => node.store.decide(rule, [key], 1)));
+    const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, [key], 1)));
     expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { LimitNode, freshName, windowRule } from '../../../test/support/limits';
+import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { AppKeys, LimitKey } from './limit-keys';
 import { type PlanLimit, type Rule, ruleOf } from './limits';
@@ -50,7 +51,11 @@ describe('the limit store', () => {
 
     it.each([1, 20, 50, 100, 500])('admits what a slow log of %i a window would, never one more', async (requests) => {
       const step = fc.record({
-        waitMs: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 9_000 }), fc.integer({ min: 0, max: 70_000 })),
+        waitMs: fc.oneof(
+          fc.integer({ min: 0, max: 40 }),
+          fc.integer({ min: 0, max: 9_000 }),
+          fc.integer({ min: 0, max: 70_000 }),
+        ),
         calls: fc.integer({ min: 1, max: Math.ceil(requests / 2) }),
         weight: fc.integer({ min: 1, max: Math.min(3, requests) }),
       });
@@ -101,7 +106,11 @@ describe('the limit store', () => {
     });
 
     it('admits what a slow token bucket and a day’s count would', async () => {
-      const step = fc.record({ waitMs: fc.integer({ min: 0, max: 400 }), calls: fc.integer({ min: 1, max: 15 }), weight: fc.integer({ min: 1, max: 3 }) });
+      const step = fc.record({
+        waitMs: fc.integer({ min: 0, max: 400 }),
+        calls: fc.integer({ min: 1, max: 15 }),
+        weight: fc.integer({ min: 1, max: 3 }),
+      });
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
           const rule = ruleOf([plan(10, 20, 60)]);
@@ -160,7 +169,8 @@ describe('the limit store', () => {
     it('counts the internal plan and never refuses it', async () => {
       const name = [freshName()];
       at(0);
-      for (let request = 0; request < 300; request += 1) expect(await passes(ruleOf([limitsOfPlan.internal]), name)).toBe(true);
+      for (let request = 0; request < 300; request += 1)
+        expect(await passes(ruleOf([limitsOfPlan.internal]), name)).toBe(true);
       const { reports } = await node.fresh(ruleOf([limitsOfPlan.standard]), name, 0);
       expect(reports[1]?.remaining).toBe(9_700);
     });
@@ -209,7 +219,9 @@ describe('the limit store', () => {
 
     it('keeps neighbours apart: other app, other workspace, other method', async () => {
       const apps = ['a', 'b'].map((name) => new AppKeys(name));
-      const windows = apps.flatMap((app) => ['x', 'y'].flatMap((space) => ['m', 'n'].map((method) => app.window(space, method))));
+      const windows = apps.flatMap((app) =>
+        ['x', 'y'].flatMap((space) => ['m', 'n'].map((method) => app.window(space, method))),
+      );
       expect(new Set([...windows, ...apps.map(({ plan }) => plan)].map(({ name }) => name)).size).toBe(10);
       const one = windowRule(1);
       for (const key of windows) expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
@@ -293,18 +305,51 @@ describe('the limit store', () => {
     expect(await node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
   });
 
-  it('gives back exactly the refunded request', async () => {
+  describe('when a request is refunded', () => {
     const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
-    const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
-    at(0);
-    const failed = await node.store.decide(rule, keys, 3);
-    at(10);
-    await node.store.decide(rule, keys, 2);
-    node.store.refund(rule, keys, 3, failed);
-    await settled(async () => (await node.store.decide(rule, keys, 0)).reports[0]?.remaining === 18);
-    const { reports } = await node.store.decide(rule, keys, 0);
-    expect(reports.map(({ remaining }) => remaining)).toEqual([18, 8, 9_998]);
-    expect(reports[0]?.resetMs).toBe(60_000); // what is left is the second request, taken now
+    const remaining = async (keys: readonly LimitKey[]) =>
+      (await node.store.decide(rule, keys, 0)).reports.map((report) => report.remaining);
+
+    it('gives back that one and no other', async () => {
+      const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+      at(0);
+      await node.store.decide(rule, keys, 1);
+      at(10);
+      const failed = await node.store.decide(rule, keys, 3);
+      at(20);
+      await node.store.decide(rule, keys, 2);
+      node.store.refund(rule, keys, 3, failed);
+      await until(async () => (await remaining(keys))[0] === 17);
+      expect(await remaining(keys)).toEqual([17, 7, 9_997]);
+      at(60_009);
+      expect((await remaining(keys))[0]).toBe(18); // the first has left the window, the last has not
+      at(60_019);
+      expect((await remaining(keys))[0]).toBe(18);
+      at(60_020);
+      expect((await remaining(keys))[0]).toBe(20);
+    });
+
+    it('gives back the oldest where that one cannot be found, so that no window grows too wide', async () => {
+      const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+      at(0);
+      await node.store.decide(rule, keys, 1);
+      at(10);
+      const failed = await node.store.decide(rule, keys, 1);
+      node.store.refund(rule, keys, 1, { ...failed, decidedAtMs: 0 });
+      await until(async () => (await remaining(keys))[0] === 19);
+      at(60_009);
+      expect((await remaining(keys))[0]).toBe(19);
+    });
+
+    it('lets the refused go on at once', async () => {
+      const one = windowRule(1);
+      const key = new LimitKey(freshName(), 'x');
+      const failed = await node.store.decide(one, [key], 1);
+      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
+      node.store.refund(one, [key], 1, failed);
+      await until(async () => (await node.store.decide(one, [key], 0)).reports[0]?.remaining === 1);
+      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
+    });
   });
 
   it('leaves no key without an expiry and none that holds a name in clear', async () => {
@@ -323,25 +368,24 @@ describe('the limit store', () => {
     [2, 20],
     [3, 50],
     [4, 100],
-  ] as const)('keeps a full window of tier %i, requests spread evenly, in at most 200 bytes', async (tier, requests) => {
-    const rule = ruleOf([limitOfTier(tier, 'post')]);
-    const key = new AppKeys(`memory-${tier}`).window('workspace', 'POST /api/method');
-    for (let request = 0; request < requests; request += 1) {
-      at(Math.floor((request * 60_000) / requests));
-      expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
-    }
-    expect(await node.redis.commands.memory('USAGE', key.name)).toBeLessThanOrEqual(200);
-  });
+  ] as const)(
+    'keeps a full window of tier %i, requests spread evenly, in at most 200 bytes',
+    async (tier, requests) => {
+      const rule = ruleOf([limitOfTier(tier, 'post')]);
+      const key = new AppKeys(`memory-${tier}`).window('workspace', 'POST /api/method');
+      for (let request = 0; request < requests; request += 1) {
+        at(Math.floor((request * 60_000) / requests));
+        expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+      }
+      expect(await node.redis.commands.memory('USAGE', key.name)).toBeLessThanOrEqual(200);
+    },
+  );
 });
 
 async function scriptCalls({ redis }: LimitNode): Promise<number> {
   const stats = await redis.commands.info('commandstats');
-  return ['eval', 'evalsha'].reduce((sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0), 0);
-}
-
-/** Waits until what was filed in the background has been done. */
-async function settled(done: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 5_000; !(await done()); ) {
-    if (performance.now() > end) throw new Error('It was never done');
-  }
+  return ['eval', 'evalsha'].reduce(
+    (sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0),
+    0,
+  );
 }

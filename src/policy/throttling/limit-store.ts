@@ -4,7 +4,7 @@ import { Redis } from '../../platform/redis';
 import { Log } from '../../platform/telemetry';
 import { Amendments } from './amendments';
 import { DecisionBatches } from './decision-batches';
-import { stillDenied } from './denial';
+import { type Denial, reportsNow } from './denial';
 import type { LimitKey } from './limit-keys';
 import type { LimitReport, Rule } from './limits';
 import { LocalLimits } from './local-limits';
@@ -13,10 +13,8 @@ import { RedisWatch } from './redis-watch';
 /** The answer to one request: it passes all limits, or nothing was consumed. */
 export interface Decision {
   readonly allowed: boolean;
-  /** One for each of the rule's subjects; a refusal out of this process' memory reports only what refuses. */
+  /** One for each of the rule's subjects; a refusal out of this process' memory reports only the limit that refuses. */
   readonly reports: readonly LimitReport[];
-  /** The subject of each report, as an index into the rule's. */
-  readonly subjects: readonly number[];
   /** Longest `retryAfterMs`: before that, the same request cannot pass. */
   readonly retryAfterMs: number;
   /** Redis' time of the decision in milliseconds; `undefined` where Redis was not asked. */
@@ -55,10 +53,9 @@ export class LimitStore {
    *   as all of it.
    */
   decide(rule: Rule, keys: readonly LimitKey[], weight: number): Decision | Promise<Decision> {
-    for (let index = 0; index < keys.length; index += 1) {
-      const { denial } = keys[index] as LimitKey;
-      if (denial === undefined) continue;
-      const decision = this.remembered(rule, keys[index] as LimitKey, index, weight);
+    for (const key of keys) {
+      if (key.denial === undefined) continue;
+      const decision = this.remembered(rule, key, key.denial, weight);
       if (decision) return decision;
     }
     if (!this.watch.isTrusted) return this.local.decide(rule, keys, weight);
@@ -77,21 +74,14 @@ export class LimitStore {
     return 0;
   }
 
-  private remembered(rule: Rule, key: LimitKey, index: number, weight: number): Decision | undefined {
-    const { denial } = key;
-    const limit = rule.limits[index];
-    if (denial === undefined || limit === undefined) return undefined;
+  private remembered(rule: Rule, key: LimitKey, denial: Denial, weight: number): Decision | undefined {
     const now = this.clock.now();
-    const reports = stillDenied(denial, limit, weight, now);
-    if (!reports) {
-      if (now >= denial.until || now < denial.sentAt) key.denial = undefined;
-      return undefined;
-    }
+    const isOver = now >= denial.until || now < denial.sentAt;
+    if (isOver) key.denial = undefined;
+    // Another plan since then, or a lighter request: Redis knows.
+    if (isOver || weight < denial.weight || !rule.parts.some(({ limit }) => limit === denial.limit)) return undefined;
+    const reports = reportsNow(denial, now);
     const retryAfterMs = Math.max(...reports.map((report) => report.retryAfterMs));
-    const subjects: number[] = [];
-    rule.limitOfReport.forEach((ofLimit, subject) => {
-      if (ofLimit === index) subjects.push(subject);
-    });
-    return { allowed: false, reports, subjects, retryAfterMs, decidedAtMs: undefined };
+    return { allowed: false, reports, retryAfterMs, decidedAtMs: undefined };
   }
 }

@@ -1,3 +1,5 @@
+import { quoted } from './rate-headers';
+
 /** At most `requests` in any span of `windowMs`: an exact sliding window. */
 export interface WindowLimit {
   readonly kind: 'window';
@@ -23,6 +25,7 @@ export type Limit = WindowLimit | PlanLimit;
 
 /** One line of a decision: a window and a quota give one each, a plan with a rate and a quota two. */
 export interface LimitReport {
+  readonly subject: ReportSubject;
   readonly allowed: boolean;
   /** Requests that would still pass now. */
   readonly remaining: number;
@@ -40,17 +43,24 @@ export interface ReportSubject {
   readonly quota: number;
   /** In how many seconds the whole quota comes back, rounded up. */
   readonly windowSeconds: number;
+  /** How a structured field about it begins: `"name";r=`. */
+  readonly item: string;
+  readonly quotaText: string;
+}
+
+export interface RulePart {
+  readonly limit: Limit;
+  /** Where its subjects begin among the rule's. */
+  readonly from: number;
+  readonly subjects: readonly ReportSubject[];
 }
 
 /** Several limits that are decided together, prepared once: what the script is told and what its answer means. */
 export interface Rule {
-  readonly limits: readonly Limit[];
   /** In the order of the reports. */
   readonly subjects: readonly ReportSubject[];
-  /** Index of the limit, and thereby of the key, to which each report belongs. */
-  readonly limitOfReport: readonly number[];
-  /** For each limit the report that tells how much of it is used; -1 where none does. */
-  readonly usedReport: readonly number[];
+  /** Each limit with its own subjects. */
+  readonly parts: readonly RulePart[];
   /** The limits in the script's words. */
   readonly wire: string;
 }
@@ -64,18 +74,15 @@ const mostRequestsKeptByMillisecond = 50;
 
 /** Prepares a rule. @throws Error for a limit that cannot be kept exactly */
 export function ruleOf(limits: readonly Limit[]): Rule {
-  const subjects: ReportSubject[] = [];
-  const limitOfReport: number[] = [];
-  const usedReport: number[] = [];
-  limits.forEach((limit, index) => {
-    for (const subject of subjectsOf(limit)) {
-      subjects.push(subject);
-      limitOfReport.push(index);
-    }
-    // A bucket refills within a second; it is the window and the day's quota that are worth remembering.
-    usedReport.push(limit.kind === 'window' || limit.requestsPerDay !== undefined ? subjects.length - 1 : -1);
-  });
-  return { limits, subjects, limitOfReport, usedReport, wire: `[${limits.map(wireOf).join(',')}]` };
+  const parts: RulePart[] = [];
+  let from = 0;
+  for (const limit of limits) {
+    const subjects = subjectsOf(limit);
+    parts.push({ limit, from, subjects });
+    from += subjects.length;
+  }
+  const subjects = parts.flatMap((part) => part.subjects);
+  return { parts, subjects, wire: `[${limits.map(wireOf).join(',')}]` };
 }
 
 /** Microseconds between two tokens. */
@@ -110,15 +117,16 @@ function positive(value: number): void {
 }
 
 function subjectsOf(limit: Limit): ReportSubject[] {
-  if (limit.kind === 'window') {
-    return [{ name: limit.name, quota: limit.requests, windowSeconds: Math.ceil(limit.windowMs / 1000) }];
-  }
+  if (limit.kind === 'window') return [subject(limit.name, limit.requests, Math.ceil(limit.windowMs / 1000))];
   const subjects: ReportSubject[] = [];
   const { name, burstRequests, requestsPerSecond, requestsPerDay } = limit;
   if (burstRequests !== undefined && requestsPerSecond !== undefined) {
-    subjects.push({ name, quota: burstRequests, windowSeconds: Math.ceil(burstRequests / requestsPerSecond) });
+    subjects.push(subject(name, burstRequests, Math.ceil(burstRequests / requestsPerSecond)));
   }
-  if (requestsPerDay !== undefined)
-    subjects.push({ name: 'daily', quota: requestsPerDay, windowSeconds: secondsPerDay });
+  if (requestsPerDay !== undefined) subjects.push(subject('daily', requestsPerDay, secondsPerDay));
   return subjects;
+}
+
+function subject(name: string, quota: number, windowSeconds: number): ReportSubject {
+  return { name, quota, windowSeconds, item: `${quoted(name)};r=`, quotaText: String(quota) };
 }

@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { RoutePolicies } from '../routes';
 import { type Limit, type Rule, ruleOf } from './limits';
-import { headersOf, type RuleHeaders } from './rate-headers';
+import { policyHeader } from './rate-headers';
 import { limitOfTier, limitsOfPlan, type UsagePlanName } from './usage-plans';
 
 /** What a route asks of a caller with one plan. */
 export interface RouteRule {
   readonly rule: Rule;
-  readonly headers: RuleHeaders;
+  /** The value of `RateLimit-Policy`. */
+  readonly policy: string;
   /** Whether the first key is the tier's window. */
   readonly hasTier: boolean;
   /** Whether the last key is the plan's. */
@@ -31,7 +32,7 @@ function routeRule({ tier, unmetered, path }: RoutePolicies, plan: UsagePlanName
   if (tier !== undefined) limits.push(limitOfTier(tier, lastWordOf(path)));
   if (unmetered === undefined) limits.push(limitsOfPlan[plan]);
   const rule = ruleOf(limits);
-  return { rule, headers: headersOf(rule), hasTier: tier !== undefined, hasPlan: unmetered === undefined };
+  return { rule, policy: policyHeader(rule), hasTier: tier !== undefined, hasPlan: unmetered === undefined };
 }
 
 /** `chat.postMessage` of `/api/chat.postMessage`: what clients call the method, and so its limit. */

@@ -1,4 +1,4 @@
-import { Redis, RedisUnavailable } from '../../platform/redis';
+import { type Redis, RedisUnavailable } from '../../platform/redis';
 import type { Script } from './limit-scripts';
 
 /**

@@ -71,7 +71,9 @@ export class ThrottlingGuard extends ThrottlerGuard {
   override canActivate(context: ExecutionContext): Promise<boolean> {
     const route = routeOf(context);
     const { caller, work } = requestOf(context).gate;
-    if (caller === undefined || (route.unmetered !== undefined && route.tier === undefined)) return admitted;
+    // What is public is held by the firewall's limit of each address.
+    if (caller === undefined || route.public !== undefined) return admitted;
+    if (route.unmetered !== undefined && route.tier === undefined) return admitted;
     const rule = this.rules.of(route, this.plans.planOf(caller.clientId, caller.usagePlan));
     const app = this.keys.of(caller.clientId);
     const keys: LimitKey[] = [];
@@ -86,7 +88,7 @@ export class ThrottlingGuard extends ThrottlerGuard {
 
   private conclude(asked: Asked, decision: Decision): Promise<boolean> {
     const { response, rule, keys, route } = asked;
-    writeHeaders(response, rule.rule, rule.headers, decision, this.clock.now());
+    writeHeaders(response, rule.policy, decision.reports, this.clock.now());
     if (decision.allowed) {
       this.refunds.arrange(response, rule.rule, keys, route.weight, decision);
       return admitted;
@@ -96,11 +98,11 @@ export class ThrottlingGuard extends ThrottlerGuard {
     return admitted;
   }
 
-  private count({ route, rule: { rule } }: Asked, { reports, subjects }: Decision): void {
+  private count({ route }: Asked, { reports }: Decision): void {
     const counter = this.enforces ? this.limited : this.shadowed;
-    reports.forEach(({ allowed }, index) => {
-      if (!allowed) counter.inc({ route: route.name, limit: rule.subjects[subjects[index] as number]?.name ?? '' });
-    });
+    for (const { allowed, subject } of reports) {
+      if (!allowed) counter.inc({ route: route.name, limit: subject.name });
+    }
   }
 
   private refusal({ retryAfterMs }: Decision): PolicyRefusal {

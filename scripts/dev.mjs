@@ -1,0 +1,142 @@
+// `npm run start:dev`: builds, runs dist/main.js, and does both again when a source changes.
+import { spawn } from 'node:child_process';
+import { existsSync, watch } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildDashboard } from './build-dashboard.mjs';
+import { build } from './build.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const dist = join(root, 'dist');
+const next = join(root, 'dist-next');
+const debounceMs = 150;
+const parentCheckMs = 1_000;
+/** Loaded before the application: when this process is gone, however it went, the channel closes and the child stops. */
+const stopWithParent = `data:text/javascript,process.once('disconnect',()=>process.kill(process.pid,'SIGTERM'))`;
+
+const say = (line) => process.stderr.write(`dev: ${line}\n`);
+
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let child;
+let isFirst = true;
+let isStopping = false;
+
+/** Builds beside `dist` and moves it there when it is whole: what does not compile leaves the running build alone. */
+async function compile() {
+  const began = performance.now();
+  await Promise.all([build(next), rm(join(root, 'dist-former'), { recursive: true, force: true })]);
+  await buildDashboard(join(next, 'dashboard'));
+  if (existsSync(dist)) await rename(dist, join(root, 'dist-former'));
+  await rename(next, dist);
+  await rm(join(root, 'dist-former'), { recursive: true, force: true });
+  say(`built in ${Math.round(performance.now() - began)} ms`);
+}
+
+function start() {
+  const args = ['--enable-source-maps', '--import', stopWithParent, join(dist, 'main.js')];
+  const started = spawn(process.execPath, args, {
+    cwd: root,
+    env: { NODE_ENV: 'development', LOG_FORMAT: 'pretty', ...process.env },
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
+  child = started;
+  const belongsToFirstStart = isFirst;
+  isFirst = false;
+  started.once('exit', (code, signal) => {
+    if (child === started) child = undefined;
+    // What refuses its environment or breaks at once is for whoever called; after a change the next one may mend it.
+    if (isStopping || belongsToFirstStart) leave(code, signal);
+    else say(`the application ended (${signal ?? code}); waiting for a change`);
+  });
+}
+
+/** Ends the running application and resolves when it is gone. */
+async function end() {
+  const ending = child;
+  if (!ending) return;
+  ending.removeAllListeners('exit');
+  await new Promise((resolve) => {
+    ending.once('exit', resolve);
+    ending.kill('SIGTERM');
+  });
+  child = undefined;
+}
+
+/** @param {number | null} code @param {NodeJS.Signals | null} signal */
+function leave(code, signal) {
+  process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
+}
+
+let isWorking = false;
+let isAskedAgain = false;
+
+async function restart() {
+  if (isStopping) return;
+  if (isWorking) {
+    isAskedAgain = true;
+    return;
+  }
+  isWorking = true;
+  try {
+    await compile();
+    if (isStopping) return;
+    await end();
+    if (!isStopping) start();
+  } catch (error) {
+    say(`the build failed${child ? '; what ran goes on' : ''}\n${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    isWorking = false;
+  }
+  if (isStopping && !child) process.exit(0);
+  if (!isAskedAgain) return;
+  isAskedAgain = false;
+  await restart();
+}
+
+/** @type {NodeJS.Timeout | undefined} */
+let pending;
+function watchSources() {
+  for (const folder of ['src', 'migrations', 'dashboard']) {
+    if (!existsSync(join(root, folder))) continue;
+    watch(join(root, folder), { recursive: true }, (_event, file) => {
+      if (file?.toString().endsWith('.spec.ts')) return;
+      clearTimeout(pending);
+      pending = setTimeout(() => void restart(), debounceMs);
+    });
+  }
+}
+
+/** The first signal lets the application finish what it accepted; the second ends it at once. */
+function stop() {
+  if (isStopping) {
+    child?.kill('SIGKILL');
+    return;
+  }
+  isStopping = true;
+  clearTimeout(pending);
+  if (child) child.kill('SIGTERM');
+  else if (!isWorking) process.exit(0);
+}
+
+process.on('SIGINT', stop);
+process.on('SIGTERM', stop);
+process.on('SIGHUP', stop);
+// npm passes signals on, but nobody can pass on a kill -9.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && stop(), parentCheckMs).unref();
+}
+
+isWorking = true;
+try {
+  await compile();
+} catch (error) {
+  say(`the build failed\n${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
+isWorking = false;
+if (isStopping) process.exit(0);
+start();
+watchSources();

@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { type Answer, call, tokenFor } from './support/api';
+import { type Practice, seedPractice } from './support/practice';
+import type { GateProcess } from './support/process';
+import { until } from './support/until';
+import { World } from './support/world';
+
+const agentOf = ({ id }: Practice) => ({
+  sub: 'user_agent',
+  practice_id: id,
+  role: 'scheduling_agent',
+  usage_plan: 'internal',
+});
+
+describe('when a process dies', () => {
+  let world: World;
+  let practice: Practice;
+  let nextSlot = 0;
+
+  beforeAll(async () => {
+    world = await World.create();
+    practice = await seedPractice(world, 'p', { patients: 1, slots: 40 });
+  });
+  afterAll(() => world.end());
+
+  const request = () => {
+    nextSlot += 1;
+    return { patientId: practice.patients[0], slotId: practice.slots[nextSlot], type: 'follow_up' };
+  };
+  const book = (gate: GateProcess, token: string, body: object, key: string) =>
+    call(gate, '/appointments', { token, body, headers: { 'idempotency-key': key } });
+  const countOf = async (slotId: string | undefined) =>
+    (await world.sql(`SELECT 1 FROM appointments WHERE slot_id = $1`, [slotId])).length;
+  const active = async (pattern: string) =>
+    (
+      await world.sql(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = 'gatehouse_api' AND state = 'active' AND query ILIKE $1`,
+        [pattern],
+      )
+    ).length > 0;
+
+  it('has booked nothing if it died before the commit, and the same key books then', async () => {
+    const [doomed, survivor] = await Promise.all([world.start(), world.start()]);
+    const token = await tokenFor(survivor, agentOf(practice));
+    const [body, key] = [request(), randomUUID()];
+    const holder = new Client({ connectionString: world.superuserUrl });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM slots WHERE id = $1 FOR UPDATE', [body.slotId]);
+
+    const lost = book(doomed, token, body, key).catch((error: unknown) => error);
+    await until(() => active('%UPDATE slots%'));
+    await doomed.end('SIGKILL');
+    expect(await lost).toBeInstanceOf(Error);
+    await holder.query('ROLLBACK');
+    await holder.end();
+
+    const retried = await book(survivor, token, body, key);
+    expect([retried.status, retried.headers.get('idempotent-replayed'), await countOf(body.slotId)]).toEqual([
+      201,
+      null,
+      1,
+    ]);
+    await survivor.end();
+  });
+
+  it('books nothing twice when the process dies between commit and answer', async () => {
+    const [doomed, survivor] = await Promise.all([world.start(), world.start()]);
+    const token = await tokenFor(survivor, agentOf(practice));
+    const [body, key] = [request(), randomUUID()];
+    // A commit that takes its time, so that there is a moment to die in: deferred triggers run inside COMMIT.
+    await world.sql(
+      `CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.7); RETURN NULL; END $$`,
+    );
+    await world.sql(
+      `CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON appointments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger()`,
+    );
+
+    const lost = book(doomed, token, body, key).catch((error: unknown) => error);
+    await until(() => active('COMMIT'));
+    await doomed.end('SIGKILL');
+    expect(await lost).toBeInstanceOf(Error);
+    await until(async () => (await countOf(body.slotId)) === 1);
+    await world.sql(`DROP TRIGGER linger ON appointments`);
+
+    const retried = await book(survivor, token, body, key);
+    expect([retried.status, retried.headers.get('idempotent-replayed'), await countOf(body.slotId)]).toEqual([
+      201,
+      'true',
+      1,
+    ]);
+    await survivor.end();
+  });
+
+  it('ends a request at its deadline and cancels its statement', async () => {
+    const gate = await world.start({ DEADLINE_MS: '300' });
+    const token = await tokenFor(gate, agentOf(practice));
+    const body = request();
+    const holder = new Client({ connectionString: world.superuserUrl });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM slots WHERE id = $1 FOR UPDATE', [body.slotId]);
+    const answer = await book(gate, token, body, randomUUID());
+    expect([answer.status, answer.body['error']]).toEqual([504, 'An unexpected error occurred']);
+    await until(async () => !(await active('%UPDATE slots%')));
+    await holder.query('ROLLBACK');
+    await holder.end();
+    expect((await book(gate, token, body, randomUUID())).status).toBe(201);
+    await gate.end();
+  });
+
+  it('fails no accepted request at SIGTERM under load', async () => {
+    const gate = await world.start({ SHUTDOWN_DRAIN_MS: '400' });
+    const token = await tokenFor(gate, agentOf(practice));
+    const statuses = new Map<number, number>();
+    const cut: unknown[] = [];
+    let stopping = false;
+    const client = async () => {
+      while (!stopping) {
+        const answer = await call(gate, '/me', { token }).catch((error: unknown) => error as Error);
+        if (answer instanceof Error) {
+          // Refused before it was accepted is how a client learns that the port is closed; anything else was cut off.
+          const code = ((answer.cause ?? answer) as NodeJS.ErrnoException).code;
+          if (code !== 'ECONNREFUSED') cut.push(answer.cause ?? answer);
+          return;
+        }
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+      }
+    };
+    const clients = Array.from({ length: 32 }, client);
+    await until(() => (statuses.get(200) ?? 0) > 500);
+    const ended = gate.end('SIGTERM');
+    await Promise.all(clients);
+    stopping = true;
+    expect(await ended).toBe(0);
+    expect(cut).toEqual([]);
+    expect([...statuses.keys()]).toEqual([200]);
+  });
+});
+
+describe('when a server goes away', () => {
+  let world: World;
+  let gate: GateProcess;
+  let practice: Practice;
+  let token: string;
+
+  beforeAll(async () => {
+    world = await World.create({ ownPostgres: true });
+    practice = await seedPractice(world, 'p', { patients: 2, slots: 5 });
+    gate = await world.start();
+    token = await tokenFor(gate, agentOf(practice));
+  }, 60_000);
+  afterAll(() => world.end());
+
+  const metric = async (name: string) => {
+    const { text } = await call(gate, '/metrics');
+    return Number(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+
+  it('serves requests without Redis, says so, and recovers', async () => {
+    const standard = await tokenFor(gate, {
+      ...agentOf(practice),
+      sub: 'user_standard',
+      client_id: 'app_1',
+      usage_plan: 'enterprise',
+    });
+    expect((await call(gate, '/patients', { token: standard })).status).toBe(200);
+    process.kill(world.redisPid, 'SIGKILL');
+    await until(async () => (await metric('redis_up')) === 0);
+    for (let n = 0; n < 20; n += 1) expect((await call(gate, '/patients', { token: standard })).status).toBe(200);
+    expect(await metric('throttle_degraded')).toBe(1);
+    expect((await call(gate, '/health/ready')).body).toMatchObject({ status: 'degraded', redis: 'down' });
+    await until(async () => (await metric('redis_up')) === 1, 20_000);
+    await until(async () => (await metric('throttle_degraded')) === 0, 20_000);
+  });
+
+  it('still limits without Redis, locally', async () => {
+    const app = { ...agentOf(practice), sub: 'user_limited', client_id: 'app_2', usage_plan: 'standard' };
+    const limited = await tokenFor(gate, app);
+    process.kill(world.redisPid, 'SIGSTOP');
+    try {
+      const answers = await Promise.all(Array.from({ length: 100 }, () => call(gate, '/patients', { token: limited })));
+      const passed = answers.filter(({ status }) => status === 200).length;
+      expect(passed).toBeGreaterThanOrEqual(10);
+      expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(50);
+    } finally {
+      process.kill(world.redisPid, 'SIGCONT');
+    }
+  });
+
+  it('answers 503 with a correlation id while Postgres restarts under load, and recovers by itself', async () => {
+    const seen = new Set<number>();
+    let stop = false;
+    const wrong: Answer[] = [];
+    const client = async () => {
+      while (!stop) {
+        const answer = await call(gate, '/patients', { token });
+        seen.add(answer.status);
+        const told =
+          answer.status === 200 ||
+          (answer.status === 503 &&
+            answer.body['correlationId'] !== undefined &&
+            answer.body['error'] === 'An unexpected error occurred' &&
+            answer.headers.has('retry-after'));
+        if (!told) wrong.push(answer);
+      }
+    };
+    const clients = Array.from({ length: 8 }, client);
+    await until(() => seen.has(200));
+    process.kill(world.postgresPid, 'SIGKILL');
+    await until(() => seen.has(503), 20_000);
+    seen.delete(200);
+    await until(() => seen.has(200), 30_000);
+    stop = true;
+    await Promise.all(clients);
+    expect(wrong).toEqual([]);
+    expect(gate.log).not.toMatch(/unhandled|uncaught/i);
+  }, 90_000);
+});
+
+describe('when everything else is flooded', () => {
+  let world: World;
+  let gate: GateProcess;
+  let practice: Practice;
+
+  beforeAll(async () => {
+    world = await World.create();
+    practice = await seedPractice(world, 'p', { patients: 2, slots: 30 });
+    gate = await world.start({
+      DATABASE_POOL_SIZE: '4',
+      DATABASE_POOL_CRITICAL: '2',
+      CONCURRENCY_TOTAL: '20',
+      CONCURRENCY_CRITICAL: '8',
+    });
+  });
+  afterAll(() => world.end());
+
+  it('books on connections and in slots that nobody else can take', async () => {
+    const token = await tokenFor(gate, agentOf(practice));
+    const holder = new Client({ connectionString: world.superuserUrl });
+    await holder.connect();
+    // Every reader of patients hangs, as it would behind a slow report; bookings do not read that list.
+    await holder.query('BEGIN');
+    await holder.query('ALTER TABLE patients ADD COLUMN slow int'); // takes the exclusive lock without changing a row
+    const flood = Array.from({ length: 60 }, () => call(gate, '/patients', { token }));
+    await until(async () => /class="standard"} 12/.test((await call(gate, '/metrics')).text));
+    const overloaded = await call(gate, '/patients', { token });
+    expect([overloaded.status, overloaded.headers.get('retry-after')]).toEqual([503, '1']);
+
+    const slots = await call(gate, `/slots?date=2026-01-01`, { token });
+    expect(slots.status).toBe(200);
+    await holder.query('ROLLBACK');
+    await holder.end();
+    const statuses = (await Promise.all(flood)).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200, 503]));
+  });
+});

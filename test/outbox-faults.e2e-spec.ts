@@ -1,0 +1,203 @@
+import { allDone, book, counted, hold, letTimePass, practice, seedPractices, states, waitsForLock } from './outbox/happenings';
+import { Lane } from './outbox/lane';
+import { Outside } from './outbox/outside';
+import type { GateProcess } from './support/process';
+import { until } from './support/until';
+import { World } from './support/world';
+
+/** Longer than any lease. */
+const leaseSeconds = 60;
+
+describe('an event, whatever dies on its way', () => {
+  let world: World;
+  let outside: Outside;
+  let lanes: Record<'sms' | 'crm' | 'analytics', Lane>;
+
+  beforeEach(async () => {
+    [world, outside] = await Promise.all([World.create(), Outside.start()]);
+    await seedPractices(world);
+    lanes = { sms: new Lane(world, 'sms'), crm: new Lane(world, 'crm'), analytics: new Lane(world, 'analytics') };
+  });
+  afterEach(async () => {
+    for (const lane of Object.values(lanes)) lane.close();
+    await world.end();
+    await outside.end();
+  });
+
+  const startWorker = (): Promise<GateProcess> =>
+    world.start({ GATEHOUSE_ROLE: 'worker', WORKER_CONCURRENCY: '4', ...outside.environment });
+  const dropLocks = () => Promise.all(Object.values(lanes).map((lane) => lane.dropLocks()));
+
+  /** Nothing lost, nothing twice. */
+  async function allArriveOnce(events: readonly string[]): Promise<void> {
+    const wanted = JSON.stringify(allDone(events.length));
+    let last = '';
+    await until(
+      async () => (last = JSON.stringify(await states(world, events))) === wanted,
+      25_000,
+      () => `deliveries are ${last}, wanted ${wanted}`,
+    );
+    const { sms, crm } = await outside.sent();
+    expect(sms.map(({ key }) => key).sort()).toEqual([...events].sort());
+    expect(crm).toHaveLength(events.length);
+    expect(await counted(world)).toBe(events.length);
+  }
+
+  it('arrives when the relay is killed before it moved the event', async () => {
+    const locked = await hold(world, 'LOCK TABLE event_deliveries IN SHARE MODE');
+    const worker = await startWorker();
+    const events = await book(world, 5);
+    await until(() => waitsForLock(world, 'INSERT INTO event_deliveries'));
+    await worker.end('SIGKILL');
+    await locked.release();
+    expect(await states(world, events)).toEqual({});
+    await startWorker();
+    await allArriveOnce(events);
+  });
+
+  it('arrives when the process is killed between the commit of the deliveries and their publication', async () => {
+    const worker = await startWorker();
+    await until(async () => (await lanes.sms.active()) === 0 && worker.log.includes('ready as'));
+    process.kill(world.redisPid, 'SIGSTOP');
+    const events = await book(world, 5);
+    await until(async () => JSON.stringify(await states(world, events)).includes('"sms pending":5'));
+    await worker.end('SIGKILL');
+    process.kill(world.redisPid, 'SIGCONT');
+    await startWorker();
+    await allArriveOnce(events);
+  });
+
+  it('arrives when it was drawn for a queue that never got it', async () => {
+    await outside.mode({ sms: 'slow', crm: 'slow' });
+    const worker = await startWorker();
+    const events = await book(world, 20);
+    await until(async () => (await outside.sent()).seen.crm >= 4 && (await lanes.crm.waiting()) > 0);
+    await worker.end('SIGKILL');
+    await lanes.sms.loseUnnoticed();
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await startWorker();
+    expect((await states(world, events))['crm pending']).toBe(20);
+    await letTimePass(world, leaseSeconds);
+    await allArriveOnce(events);
+  });
+
+  it('arrives when its worker is killed after the publication, with jobs waiting and taken', async () => {
+    await outside.mode({ sms: 'slow', crm: 'slow' });
+    const worker = await startWorker();
+    const events = await book(world, 20);
+    await until(async () => (await lanes.sms.active()) === 4 && (await lanes.crm.waiting()) > 0);
+    await worker.end('SIGKILL');
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await dropLocks();
+    await letTimePass(world, leaseSeconds);
+    await startWorker();
+    await allArriveOnce(events);
+  });
+
+  it('has its effect once when the consumer is killed before the effect', async () => {
+    await outside.mode({ sms: 'slow', crm: 'slow' });
+    const locked = await hold(world, 'LOCK TABLE booking_daily_counts IN EXCLUSIVE MODE');
+    const worker = await startWorker();
+    const events = await book(world, 3);
+    await until(async () => (await outside.sent()).seen.sms === 3 && (await outside.sent()).seen.crm === 3);
+    await until(() => waitsForLock(world, 'INSERT INTO booking_daily_counts'));
+    await worker.end('SIGKILL');
+    await locked.release();
+    expect((await outside.sent()).sms).toEqual([]);
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await dropLocks();
+    await letTimePass(world, leaseSeconds);
+    await startWorker();
+    await allArriveOnce(events);
+  });
+
+  it('has its effect once when the consumer is killed after the effect', async () => {
+    await outside.mode({ sms: 'mute', crm: 'mute' });
+    const worker = await startWorker();
+    const events = await book(world, 3);
+    await until(async () => (await outside.sent()).sms.length === 3 && (await outside.sent()).crm.length === 3);
+    await until(async () => (await states(world, events))['analytics done'] === 3);
+    await worker.end('SIGKILL');
+    expect(await states(world, events)).toEqual({ 'analytics done': 3, 'crm pending': 3, 'sms pending': 3 });
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await dropLocks();
+    await letTimePass(world, leaseSeconds);
+    await startWorker();
+    await allArriveOnce(events);
+    expect((await outside.sent()).sms.map(({ repeated }) => repeated)).toEqual([1, 1, 1]);
+  });
+
+  it('arrives when Redis is flushed while it waits', async () => {
+    await outside.mode({ sms: 'slow', crm: 'slow' });
+    await startWorker();
+    const events = await book(world, 50);
+    await until(async () => (await lanes.sms.waiting()) === 46 && (await lanes.crm.waiting()) === 46);
+    await lanes.sms.flushAll();
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await allArriveOnce(events);
+  });
+
+  it('is not kept out by what a flush left of its job', async () => {
+    const [event = ''] = await book(world, 1);
+    await lanes.sms.leaveGhost(event);
+    await startWorker();
+    await until(async () => (await states(world, [event]))['crm done'] === 1);
+    expect((await states(world, [event]))['sms pending']).toBe(1);
+    await letTimePass(world, leaseSeconds);
+    await allArriveOnce([event]);
+  });
+
+  it('is counted once however often its job is repeated', async () => {
+    const locked = await hold(world, 'LOCK TABLE booking_daily_counts IN EXCLUSIVE MODE');
+    await startWorker();
+    await startWorker();
+    const events = await book(world, 10);
+    await until(() => waitsForLock(world, 'INSERT INTO booking_daily_counts'));
+    for (const time of ['a', 'b', 'c']) await lanes.analytics.addAgain(events, practice, time);
+    await locked.release();
+    await allArriveOnce(events);
+    await lanes.analytics.addAgain(events, practice, 'd');
+    await until(async () => (await lanes.analytics.waiting()) + (await lanes.analytics.active()) === 0);
+    expect(await counted(world)).toBe(10);
+  });
+
+  it('is delivered once with two relays at once', async () => {
+    await Promise.all([startWorker(), startWorker()]);
+    const events = (await Promise.all(Array.from({ length: 10 }, () => book(world, 30)))).flat();
+    await allArriveOnce(events);
+    expect((await outside.sent()).sms.filter(({ repeated }) => repeated > 0)).toEqual([]);
+    const [row] = await world.sql<{ most: number }>('SELECT max(attempts) AS most FROM event_deliveries');
+    expect(row?.most).toBe(1);
+  });
+
+  it('is not marked by an attempt that outlived its lease', async () => {
+    await outside.mode({ sms: 'mute' });
+    const first = await startWorker();
+    const [event = ''] = await book(world, 1);
+    await until(async () => (await outside.sent()).seen.sms === 1);
+    first.signal('SIGSTOP');
+    await lanes.sms.dropLocks();
+    await letTimePass(world, leaseSeconds);
+    const second = await startWorker();
+    await until(async () => (await outside.sent()).seen.sms === 2);
+    second.signal('SIGSTOP');
+    await outside.mode({ sms: 'ok' });
+    first.signal('SIGCONT');
+    await until(() => first.log.includes('outlived its lease'));
+    expect((await states(world, [event]))['sms pending']).toBe(1);
+    second.signal('SIGCONT');
+    await allArriveOnce([event]);
+  });
+
+  it('lets a worker stop in order while Redis does not answer', async () => {
+    const worker = await startWorker();
+    const events = await book(world, 2);
+    await allArriveOnce(events);
+    process.kill(world.redisPid, 'SIGSTOP');
+    try {
+      expect(await worker.end('SIGTERM')).toBe(0);
+    } finally {
+      process.kill(world.redisPid, 'SIGCONT');
+    }
+  });
+});
