@@ -28,16 +28,19 @@ export class AddOutbox1764000000050 implements MigrationInterface {
         attempts         integer NOT NULL DEFAULT 0,
         -- No attempt may begin before: a retry's time, or the end of a running attempt's lease.
         next_attempt_at  timestamptz NOT NULL DEFAULT now(),
-        -- When it is to be put on the queue, again if need be.
-        draw_at          timestamptz NOT NULL DEFAULT now(),
+        -- When it is to be put on the queue, again if need be; null once it is done or dead.
+        draw_at          timestamptz DEFAULT now(),
         -- Set while it should be on the queue with no attempt begun.
         published_at     timestamptz,
         last_error_class text,
         finished_at      timestamptz,
-        PRIMARY KEY (event_id, consumer)
+        PRIMARY KEY (event_id, consumer),
+        CHECK ((state = 'pending') = (draw_at IS NOT NULL))
       ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
-      -- The tenant stands before the time, so that each tenant's oldest is one probe away, however long another's backlog.
-      CREATE INDEX event_deliveries_to_draw ON event_deliveries (consumer, tenant_id, draw_at) WHERE state = 'pending';
+      -- The tenant stands before the time, so that each tenant's oldest is one probe away, however long another's backlog. Its
+      -- condition is not the state: the planner would then prefer it to the primary key for a single delivery, and read
+      -- the whole backlog of the consumer.
+      CREATE INDEX event_deliveries_to_draw ON event_deliveries (consumer, tenant_id, draw_at) WHERE draw_at IS NOT NULL;
       CREATE INDEX event_deliveries_dead ON event_deliveries (event_id, consumer) WHERE state = 'dead';
 
       DO $$

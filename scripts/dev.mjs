@@ -1,6 +1,6 @@
 // `npm run start:dev`: builds, runs dist/main.js, and does both again when a source changes.
 import { spawn } from 'node:child_process';
-import { existsSync, watch } from 'node:fs';
+import { existsSync, readFileSync, watch } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -32,6 +32,11 @@ async function compile() {
   await rename(next, dist);
   await rm(join(root, 'dist-former'), { recursive: true, force: true });
   say(`built in ${Math.round(performance.now() - began)} ms`);
+}
+
+/** swc's messages go on with a backtrace of its own. @param {unknown} error */
+function reasonOf(error) {
+  return (error instanceof Error ? error.message : String(error)).split(/\n+(?:Caused by|Stack backtrace):/, 1)[0];
 }
 
 function start() {
@@ -85,7 +90,7 @@ async function restart() {
     await end();
     if (!isStopping) start();
   } catch (error) {
-    say(`the build failed${child ? '; what ran goes on' : ''}\n${error instanceof Error ? error.message : String(error)}`);
+    say(`the build failed${child ? '; what ran goes on' : ''}\n${reasonOf(error)}`);
   } finally {
     isWorking = false;
   }
@@ -120,20 +125,34 @@ function stop() {
   else if (!isWorking) process.exit(0);
 }
 
+/** The process above this one and the one above that: npm puts a shell in between. @param {number} parent */
+function callersOf(parent) {
+  try {
+    return `${parent} ${/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${parent}/status`, 'utf8'))?.[1]}`;
+  } catch {
+    return String(parent); // no /proc here, or the parent has just gone
+  }
+}
+
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
 process.on('SIGHUP', stop);
 // npm passes signals on, but nobody can pass on a kill -9.
 if (process.env.npm_lifecycle_event !== undefined) {
-  const parent = process.ppid;
-  setInterval(() => process.ppid !== parent && stop(), parentCheckMs).unref();
+  const callers = callersOf(process.ppid);
+  const orphaned = setInterval(() => {
+    if (callersOf(process.ppid) === callers) return;
+    clearInterval(orphaned);
+    stop();
+  }, parentCheckMs);
+  orphaned.unref();
 }
 
 isWorking = true;
 try {
   await compile();
 } catch (error) {
-  say(`the build failed\n${error instanceof Error ? error.message : String(error)}`);
+  say(`the build failed\n${reasonOf(error)}`);
   process.exit(1);
 }
 isWorking = false;

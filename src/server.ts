@@ -1,5 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppModule } from './app.module';
 import { useDemoExamples } from './demo/examples';
@@ -44,11 +46,23 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
     app,
     url,
     stop: async () => {
-      // Clients on kept-alive connections are told to come back on another one before the port closes, so that no request
-      // is on its way to a connection that is no more.
+      // Clients on kept-alive connections are told to come back on another one before the port closes.
       app.get(Draining).begin();
       await sleep(config.get('SHUTDOWN_DRAIN_MS'));
+      await finish(server);
       await app.close();
     },
   };
+}
+
+/** How long connections may still bring a request that was on its way when the port closed, in milliseconds. */
+const graceMs = 250;
+
+/**
+ * Closes the port, but no connection: http's own `close()` at once ends those that look idle, also where a request lies
+ * unread in their buffer. What is silent after a moment is closed then; `app.close()` waits for the rest.
+ */
+async function finish(server: Server): Promise<void> {
+  NetServer.prototype.close.call(server);
+  await sleep(graceMs);
 }

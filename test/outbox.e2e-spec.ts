@@ -1,39 +1,195 @@
-import { allDone, book, counted, seedPractices, states } from './outbox/happenings';
+import { allDone, book, counted, letTimePass, otherPractice, patientOf, practice, seedPractices, slotOf, states } from './outbox/happenings';
+import { Lane } from './outbox/lane';
 import { Outside } from './outbox/outside';
+import { call, tokenFor } from './support/api';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import { World } from './support/world';
 
-describe('an event of a booking', () => {
+interface DeadLetters {
+  readonly data: readonly Record<string, unknown>[];
+  readonly nextCursor: string | null;
+}
+
+describe('the events of bookings', () => {
   let world: World;
   let outside: Outside;
+  let lanes: Record<'sms' | 'crm', Lane>;
 
-  beforeAll(async () => {
+  beforeEach(async () => {
     [world, outside] = await Promise.all([World.create(), Outside.start()]);
     await seedPractices(world);
+    lanes = { sms: new Lane(world, 'sms'), crm: new Lane(world, 'crm') };
   });
-  afterAll(async () => {
+  afterEach(async () => {
+    for (const lane of Object.values(lanes)) lane.close();
     await world.end();
     await outside.end();
   });
 
-  const startWorker = (): Promise<GateProcess> =>
-    world.start({ GATEHOUSE_ROLE: 'worker', WORKER_CONCURRENCY: '4', ...outside.environment });
-  const delivered = (events: readonly string[]) => async () =>
-    JSON.stringify(await states(world, events)) === JSON.stringify(allDone(events.length));
-  const deliver = (events: readonly string[], timeoutMs = 20_000): Promise<void> => until(delivered(events), timeoutMs);
+  const start = (role: 'worker' | 'all' | 'api'): Promise<GateProcess> =>
+    world.start({ GATEHOUSE_ROLE: role, WORKER_CONCURRENCY: '4', ...outside.environment });
+  const reach = (events: readonly string[], wanted: Record<string, number>, timeoutMs = 20_000): Promise<void> => {
+    let last = {};
+    return until(
+      async () => JSON.stringify((last = await states(world, events))) === JSON.stringify(wanted),
+      timeoutMs,
+      () => `deliveries are ${JSON.stringify(last)}`,
+    );
+  };
 
-  it('reaches the SMS provider, the CRM and the daily counter once each', async () => {
-    const worker = await startWorker();
+  it('reach the SMS provider, the CRM and the daily counter once each', async () => {
+    await start('worker');
     const events = await book(world, 3);
-    await deliver(events);
+    await reach(events, allDone(3));
     const { sms, crm, seen } = await outside.sent();
     expect(sms.map(({ key }) => key).sort()).toEqual(events);
-    expect(sms[0]).toMatchObject({ to: '+15550100', body: expect.stringMatching(/^Practice practice_t001: your appointment is booked/) });
-    expect(crm).toHaveLength(3);
-    expect(crm[0]?.properties).toMatchObject({ hs_meeting_title: 'comprehensive_exam', hs_meeting_outcome: 'SCHEDULED' });
+    expect(sms[0]).toMatchObject({
+      to: '+15550100',
+      body: expect.stringMatching(/^Practice practice_t001: your appointment is booked for \d{4}-\d\d-\d\d at \d\d:00\.$/),
+    });
+    expect(crm[0]).toMatchObject({
+      uniqueId: expect.stringMatching(/^gatehouse_appointment_id=appt_/),
+      properties: { hs_meeting_title: 'comprehensive_exam', hs_meeting_outcome: 'SCHEDULED' },
+    });
     expect(seen).toEqual({ sms: 3, crm: 3 });
     expect(await counted(world)).toBe(3);
-    await worker.end();
+  });
+
+  it('are carried out with the tenant and the correlation id of the request that caused them', async () => {
+    await start('worker');
+    await outside.mode({ sms: 'reject' });
+    const [event = ''] = await book(world, 1, otherPractice);
+    await reach([event], { 'analytics done': 1, 'crm done': 1, 'sms dead': 1 });
+    const [row] = await world.sql<{ correlation_id: string }>('SELECT correlation_id FROM outbox_events WHERE id = $1', [event]);
+    expect((await outside.sent()).headers.crm).toMatchObject({ correlationId: row?.correlation_id, idempotencyKey: event });
+    expect(await counted(world, otherPractice)).toBe(1);
+    expect(await counted(world, practice)).toBe(0);
+  });
+
+  it('reach patients while the CRM does not answer, and the CRM once it does', async () => {
+    await outside.mode({ crm: 'slow' });
+    await start('worker');
+    const events = await book(world, 40);
+    await reach(events, { 'analytics done': 40, 'crm pending': 40, 'sms done': 40 });
+    await outside.mode({ crm: 'ok' });
+    await reach(events, allDone(40));
+  });
+
+  it('are not thrown at a CRM that is down: after five failures one at a time asks whether it is back', async () => {
+    await outside.mode({ crm: 'down' });
+    const worker = await start('worker');
+    const events = await book(world, 100);
+    await reach(events, { 'analytics done': 100, 'crm pending': 100, 'sms done': 100 });
+    await until(async () => /event_consumer_circuit_open\{consumer="crm"\} 1/.test((await call(worker, '/metrics')).text));
+    // Four were under way when the fifth failure came; a pause of a second and more stands before each further one.
+    expect((await outside.sent()).seen.crm).toBeLessThan(20);
+    await outside.mode({ crm: 'ok' });
+    await until(async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false));
+    expect((await outside.sent()).crm).toHaveLength(100);
+  });
+
+  it('wait in Postgres, and a queue holds a bounded part of them, whatever one tenant has', async () => {
+    await outside.mode({ sms: 'slow', crm: 'slow' });
+    await start('worker');
+    const many = await book(world, 2_500);
+    await until(async () => (await lanes.sms.waiting()) >= 900);
+    const [few = ''] = await book(world, 1, otherPractice);
+    await reach([few, ...many], { 'analytics done': 2_501, 'crm pending': 2_501, 'sms pending': 2_501 }, 25_000);
+    expect(await lanes.sms.waiting()).toBeLessThanOrEqual(1_000);
+    expect(await lanes.crm.waiting()).toBeLessThanOrEqual(1_000);
+    await outside.mode({ sms: 'ok', crm: 'ok' });
+    await until(async () => (await states(world, [few]))['sms done'] === 1, 25_000);
+    // One queue's content stood before it, not the whole backlog of the other practice.
+    const [before] = await world.sql<{ count: number }>(
+      `SELECT count(*)::int FROM event_deliveries d, event_deliveries f
+       WHERE f.event_id = $1 AND f.consumer = 'sms' AND d.consumer = 'sms' AND d.finished_at < f.finished_at`,
+      [few],
+    );
+    expect(before?.count).toBeLessThan(1_600);
+  }, 60_000);
+
+  it('that a provider refuses for good are dead letters, which an operator lists and retries', async () => {
+    await outside.mode({ sms: 'reject' });
+    const gate = await start('all');
+    const operator = await tokenFor(gate, { sub: 'olga', role: 'operator' });
+    const events = await book(world, 3);
+    await reach(events, { 'analytics done': 3, 'crm done': 3, 'sms dead': 3 });
+
+    const first = await call<DeadLetters>(gate, '/dead-letters?limit=2', { token: operator });
+    expect(first.status).toBe(200);
+    expect(first.body.data).toHaveLength(2);
+    expect(first.body.data[0]).toMatchObject({
+      id: `${events[2]}.sms`,
+      eventId: events[2],
+      eventType: 'appointment.booked',
+      consumer: 'sms',
+      tenantId: practice,
+      attempts: 1,
+      lastErrorClass: 'status_400',
+    });
+    const rest = await call<DeadLetters>(gate, `/dead-letters?limit=2&cursor=${first.body.nextCursor}`, { token: operator });
+    expect(rest.body.data.map(({ id }) => id)).toEqual([`${events[0]}.sms`]);
+    expect(rest.body.nextCursor).toBeNull();
+    expect((await call<DeadLetters>(gate, '/dead-letters?consumer=crm', { token: operator })).body.data).toEqual([]);
+
+    await outside.mode({ sms: 'ok' });
+    const retry = (id: string) => call(gate, `/dead-letters/${id}/retry`, { method: 'POST', token: operator });
+    const retried = await retry(`${events[0]}.sms`);
+    expect([retried.status, retried.body]).toEqual([202, { id: `${events[0]}.sms`, status: 'pending' }]);
+    await reach(events, { 'analytics done': 3, 'crm done': 3, 'sms dead': 2, 'sms done': 1 });
+    expect((await outside.sent()).sms.map(({ key }) => key)).toEqual([events[0]]);
+    expect((await retry(`${events[0]}.sms`)).body).toMatchObject({ status: 409, code: 'not_dead' });
+    for (const id of ['evt_0000.sms', 'nonsense', '..%2f..']) expect((await retry(id)).status).toBeGreaterThanOrEqual(400);
+    expect((await retry('evt_0000.sms')).status).toBe(404);
+  });
+
+  it('that are dead are nobody else’s to see', async () => {
+    const gate = await start('all');
+    const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
+    expect((await call(gate, '/dead-letters')).status).toBe(401);
+    expect((await call(gate, '/dead-letters', { token: agent })).status).toBe(403);
+    expect((await call(gate, '/dead-letters/evt_0000.sms/retry', { method: 'POST', token: agent })).status).toBe(403);
+  });
+
+  it('are relayed by another process’s worker as soon as a booking wakes it', async () => {
+    const [gate, worker] = await Promise.all([start('api'), start('worker')]);
+    const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
+    const body = { patientId: patientOf(practice), slotId: slotOf(practice, 2_900), type: 'comprehensive_exam' };
+    const booked = await call(gate, '/appointments', {
+      token: agent,
+      body,
+      headers: { 'Idempotency-Key': 'one', 'X-Correlation-Id': 'caused-by-me' },
+    });
+    expect(booked.status).toBe(201);
+    await until(async () => (await outside.sent()).crm.length === 1 && (await outside.sent()).sms.length === 1);
+    expect((await outside.sent()).headers.sms).toMatchObject({ correlationId: 'caused-by-me' });
+    await until(async () => /event_delivery_attempts_total\{consumer="sms",outcome="done"\} 1/.test((await call(worker, '/metrics')).text));
+
+    const cancelled = await call(gate, `/appointments/${String(booked.body.appointmentId)}/cancel`, {
+      method: 'POST',
+      token: agent,
+      headers: { 'Idempotency-Key': 'two' },
+    });
+    expect(cancelled.status).toBe(200);
+    await until(async () => (await outside.sent()).crm[0]?.properties.hs_meeting_outcome === 'CANCELED');
+    await until(async () => (await outside.sent()).sms[1]?.body.includes('was cancelled') === true);
+  });
+
+  it('are seen by no tenant but their own, and by nobody without one', async () => {
+    await book(world, 2);
+    const client = await world.runtimeClient();
+    const visible = async (tenant: string) => {
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+      const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox_events');
+      await client.query('ROLLBACK');
+      return rows[0]?.count;
+    };
+    try {
+      expect([await visible(practice), await visible(otherPractice), await visible('')]).toEqual([2, 0, 0]);
+      await expect(client.query('DELETE FROM outbox_events')).rejects.toThrow(/permission denied/);
+    } finally {
+      await client.end();
+    }
   });
 });

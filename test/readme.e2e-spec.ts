@@ -4,11 +4,11 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { call, tokenFor } from './support/api';
-import { root, testDir } from './support/places';
+import { root, runDir } from './support/places';
 import { World } from './support/world';
 
 /** The folder in which the README's text is followed; inside the checkout, so that its packages are found. */
-const place = join(testDir, 'readme');
+const place = join(runDir, 'readme');
 
 /** Does what a reader of "Add a domain in ten minutes" does: makes the files that are named, and applies the diffs. */
 async function followReadme(): Promise<string[]> {

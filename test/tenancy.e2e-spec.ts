@@ -26,7 +26,7 @@ describe('tenancy in the database', () => {
       applicationName: 'test',
       statementTimeoutMs: 20_000,
       preparedStatements: true,
-      onIdleError: () => undefined,
+      onBroken: () => undefined,
     });
     opened.push(connections);
     return connections;

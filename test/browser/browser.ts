@@ -24,6 +24,16 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: flags, headless: true });
 }
 
+/** Well above what any step takes, and below a test's own limit, so that the step that hangs is the one named. */
+const stepTimeoutMs = 10_000;
+
+/** A page in a profile of its own. */
+export async function openPage(browser: Browser): Promise<Page> {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(stepTimeoutMs);
+  return context.newPage();
+}
+
 const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 interface AxeResult {

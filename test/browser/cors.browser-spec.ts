@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { tokenFor } from '../support/api';
 import type { GateProcess } from '../support/process';
 import { World } from '../support/world';
-import { openBrowser } from './browser';
+import { openBrowser, openPage } from './browser';
 
 interface Seen {
   readonly status?: number;
@@ -49,7 +49,7 @@ describe('pages on other origins', () => {
     unlisted.close();
   });
   beforeEach(async () => {
-    page = await (await browser.newContext()).newPage();
+    page = await openPage(browser);
   });
   afterEach(() => page.context().close());
 

@@ -1,9 +1,9 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { call, tokenFor } from '../support/api';
 import type { GateProcess } from '../support/process';
 import { until } from '../support/until';
 import { World } from '../support/world';
-import { complaintsOf, openBrowser, violationsOn } from './browser';
+import { complaintsOf, openBrowser, openPage, violationsOn } from './browser';
 
 const pages = ['Overview', 'Dead letters', 'Revocations', 'Usage plans'] as const;
 const correlationId = /Correlation id [\w.-]+/;
@@ -12,7 +12,6 @@ describe('the dashboard', () => {
   let world: World;
   let gate: GateProcess;
   let browser: Browser;
-  let context: BrowserContext;
   let page: Page;
 
   beforeAll(async () => {
@@ -26,10 +25,9 @@ describe('the dashboard', () => {
     await world.end();
   });
   beforeEach(async () => {
-    context = await browser.newContext();
-    page = await context.newPage();
+    page = await openPage(browser);
   });
-  afterEach(() => context.close());
+  afterEach(() => page.context().close());
 
   const signIn = async (user = 'Operator') => {
     await page.goto(`${gate.url}/dashboard`);
@@ -85,7 +83,7 @@ describe('the dashboard', () => {
     await page.reload();
     await page.getByRole('heading', { name: 'Revocations' }).waitFor();
 
-    const other = await context.newPage();
+    const other = await page.context().newPage();
     await other.goto(`${gate.url}/dashboard`);
     await other.getByRole('button', { name: 'Sign in' }).waitFor();
 

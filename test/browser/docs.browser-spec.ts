@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import { tokenFor } from '../support/api';
 import type { GateProcess } from '../support/process';
 import { World } from '../support/world';
-import { complaintsOf, openBrowser } from './browser';
+import { complaintsOf, openBrowser, openPage } from './browser';
 
 describe('Swagger UI at /docs', () => {
   let world: World;
@@ -20,7 +20,7 @@ describe('Swagger UI at /docs', () => {
     await world.end();
   });
   beforeEach(async () => {
-    page = await (await browser.newContext()).newPage();
+    page = await openPage(browser);
     await page.goto(`${gate.url}/docs`);
     await page.getByRole('button', { name: 'Authorize' }).first().click();
   });
@@ -28,7 +28,7 @@ describe('Swagger UI at /docs', () => {
 
   /** Executes `GET /me` and tells the status and body that the page shows. */
   const me = async (): Promise<{ status: string; body: string }> => {
-    await page.getByRole('button', { name: 'Close', exact: true }).click();
+    await page.getByRole('button', { name: 'Close', exact: true }).first().click();
     const operation = page.locator('.opblock', { has: page.locator('[data-path="/me"]') });
     await operation.locator('.opblock-summary-control').click();
     await operation.getByRole('button', { name: 'Execute' }).click();

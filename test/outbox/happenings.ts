@@ -4,6 +4,11 @@ import type { World } from '../support/world';
 export const practice = 'practice_t001';
 export const otherPractice = 'practice_t002';
 
+/** The patient of a seeded practice. */
+export const patientOf = (practiceId: string): string => `pat_${practiceId.slice(-4)}`;
+/** The nth slot of a seeded practice. */
+export const slotOf = (practiceId: string, n: number): string => `slot_${practiceId.slice(-4)}${n}`;
+
 /** Puts two practices with a patient and many slots into a world. */
 export async function seedPractices(world: World): Promise<void> {
   for (const id of [practice, otherPractice]) {
@@ -12,11 +17,11 @@ export async function seedPractices(world: World): Promise<void> {
     await world.sql(
       `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone)
        VALUES ($1, $2, 'Ada', 'Lovelace', '1985-12-10', '+15550100')`,
-      [id, `pat_${id}`],
+      [id, patientOf(id)],
     );
     await world.sql(
       `INSERT INTO slots (practice_id, id, provider_id, date, time, starts_at)
-       SELECT $1, format('slot_%s_%s', $1::text, n), $2, at::date, at::time, at
+       SELECT $1, format('slot_%s%s', right($1, 4), n), $2, at::date, at::time, at
        FROM generate_series(1, 3000) n,
             LATERAL (SELECT date_trunc('day', now() AT TIME ZONE 'UTC') + n * interval '1 hour' AS at) t`,
       [id, `staff_${id}`],
@@ -32,12 +37,12 @@ export async function book(world: World, count: number, tenant = practice): Prom
   next += count;
   const rows = await world.sql<{ id: string }>(
     `WITH booked AS (
-       SELECT n, format('appt_%s', n) AS appointment, format('slot_%s_%s', $1::text, n) AS slot FROM generate_series($2::int, $3::int) n
+       SELECT n, format('appt_%s', n) AS appointment, format('slot_%s%s', right($1, 4), n) AS slot FROM generate_series($2::int, $3::int) n
      ), taken AS (
        UPDATE slots SET status = 'booked' FROM booked WHERE id = slot
      ), appointment AS (
        INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-       SELECT $1, appointment, 'pat_' || $1, slot, 'comprehensive_exam', 'test' FROM booked
+       SELECT $1, appointment, 'pat_' || right($1, 4), slot, 'comprehensive_exam', 'test' FROM booked
      )
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id)
      SELECT format('evt_%s', lpad(n::text, 8, '0')), $1, 'appointment.booked',

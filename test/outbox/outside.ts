@@ -11,6 +11,8 @@ export interface Sent {
   readonly crm: { readonly uniqueId: string; readonly properties: Record<string, string>; readonly writes: string[] }[];
   /** Requests that came, answered or not. */
   readonly seen: { readonly sms: number; readonly crm: number };
+  /** The names under which each service's last request came. */
+  readonly headers: Record<'sms' | 'crm', { readonly correlationId?: string; readonly idempotencyKey?: string }>;
 }
 
 /** The stand-in for the SMS provider and the CRM, as a process of its own. */

@@ -24,7 +24,7 @@ async function main() {
   const [log, metrics, clock] = [new Log(config), new Metrics(), new Clock()];
   const redis = new Redis(config, log, metrics);
   const watch = new RedisWatch(redis, config, log, metrics);
-  const store = new TimedStore(redis, config, clock, log, watch, new LocalLimits(clock, watch));
+  const store = new TimedStore(redis, config, clock, watch, new LocalLimits(clock, watch));
   await watch.onModuleInit();
   process.on('message', async ({ name, requests, calls, micros }) => {
     store.micros = micros;

@@ -39,7 +39,7 @@ export class LimitNode {
     this.redis = new Redis(config, log, this.metrics);
     this.watch = new RedisWatch(this.redis, config, log, this.metrics);
     const local = new LocalLimits(this.clock, this.watch);
-    this.store = new TimedStore(this.redis, config, this.clock, log, this.watch, local);
+    this.store = new TimedStore(this.redis, config, this.clock, this.watch, local);
   }
 
   /** A node on this Redis. Its deadline is generous unless the test gives one: a loaded machine is not a lost Redis. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import type { EmbeddedServers } from '../../src/platform/embedded';
 import { built } from './built';
-import { groundFile, templateDatabase, testDir, type TestGround } from './places';
+import { databasePrefix, groundFile, runDir, runId, templateDatabase, testDir, type TestGround } from './places';
 import { GateProcess } from './process';
 
 /** A database, a Redis and processes of a test's own; what one world does, no other sees. */
@@ -21,7 +21,7 @@ export class World {
 
   /** With `ownPostgres`, its Postgres is a server of its own, too, so that it can be stopped and killed. */
   static async create(options: { ownPostgres?: boolean } = {}): Promise<World> {
-    const worlds = join(testDir, 'worlds');
+    const worlds = join(runDir, 'worlds');
     await mkdir(worlds, { recursive: true });
     const dataDir = await mkdtemp(join(worlds, 'w-'));
     await symlink(join(testDir, 'cache'), join(dataDir, 'cache'));
@@ -34,7 +34,9 @@ export class World {
     const ground = servers.postgres
       ? await ownGround(servers.postgres)
       : (JSON.parse(await readFile(groundFile, 'utf8')) as TestGround);
-    const database = servers.postgres ? templateDatabase : `gatehouse_${randomBytes(6).toString('hex')}`;
+    const database = servers.postgres
+      ? templateDatabase
+      : `${databasePrefix}${runId}_${randomBytes(6).toString('hex')}`;
     if (!servers.postgres) {
       await withClient(ground.superuserUrl, (client) =>
         client.query(`CREATE DATABASE ${database} TEMPLATE ${templateDatabase} OWNER gatehouse_owner`),

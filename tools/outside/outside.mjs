@@ -19,6 +19,8 @@ const messages = new Map();
 const meetings = new Map();
 /** Requests that came, answered or not. */
 const seen = { sms: 0, crm: 0 };
+/** The names under which each service's last request came. */
+const headers = { sms: {}, crm: {} };
 
 const server = createServer((request, response) => {
   handle(request, response).catch((error) => answer(response, 500, { message: String(error) }));
@@ -33,14 +35,14 @@ async function handle(request, response) {
   const body = await readJson(request);
   if (route === 'POST /_mode') return setMode(body, response);
   if (route === 'POST /_reset') return reset(response);
-  if (route === 'POST /sms') return received('sms', response, () => takeMessage(request, body));
+  if (route === 'POST /sms') return received('sms', request, response, () => takeMessage(request, body));
   if (route === 'POST /crm/crm/v3/objects/meetings/batch/upsert' || route === 'POST /crm/v3/objects/meetings/batch/upsert')
-    return received('crm', response, () => takeMeetings(body));
+    return received('crm', request, response, () => takeMeetings(body));
   return answer(response, 404, { message: 'not found' });
 }
 
 function sent() {
-  return { sms: [...messages.values()], crm: [...meetings.values()], seen };
+  return { sms: [...messages.values()], crm: [...meetings.values()], seen, headers };
 }
 
 function setMode(body, response) {
@@ -60,8 +62,13 @@ function reset(response) {
 }
 
 /** Does what the mode says; `take` has the effect and gives the answer's status and body. */
-async function received(service, response, take) {
+async function received(service, request, response, take) {
   seen[service] += 1;
+  headers[service] = {
+    correlationId: request.headers['x-correlation-id'],
+    traceparent: request.headers.traceparent,
+    idempotencyKey: request.headers['idempotency-key'],
+  };
   switch (mode[service]) {
     case 'down':
       return answer(response, 503, { status: 'error', message: 'down' });

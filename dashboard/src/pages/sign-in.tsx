@@ -5,13 +5,13 @@ import { useAction } from '../requests';
 
 interface DemoUser {
   readonly name: string;
-  readonly claims: Readonly<Record<string, string>>;
+  readonly claims: Readonly<Record<string, string | null>>;
 }
 
 /** The dashboard is an app of the house, so its own requests are counted and not limited. */
 const app = { client_id: 'gatehouse_dashboard', usage_plan: 'internal' };
 const demoUsers: readonly DemoUser[] = [
-  { name: 'Operator', claims: { ...app, sub: 'user_operator', role: 'operator' } },
+  { name: 'Operator', claims: { ...app, sub: 'user_operator', role: 'operator', practice_id: null } },
   {
     name: 'Scheduling agent of practice_p001',
     claims: { ...app, sub: 'user_agent', role: 'scheduling_agent', practice_id: 'practice_p001' },

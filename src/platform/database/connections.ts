@@ -11,8 +11,8 @@ export interface ConnectionSettings {
   /** Longest a single statement may run, in milliseconds. */
   readonly statementTimeoutMs: number;
   readonly preparedStatements: boolean;
-  /** Told of a connection that broke while nobody used it. */
-  readonly onIdleError: (error: Error) => void;
+  /** Told of a connection that broke. */
+  readonly onBroken: (error: Error) => void;
 }
 
 /** How long a request waits for a connection of its class before it is refused, in milliseconds. */
@@ -43,7 +43,10 @@ export class Connections {
       ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs } : {}),
     };
     this.pool = new pg.Pool(config);
-    this.pool.on('error', settings.onIdleError);
+    this.pool.on('error', () => undefined); // told below, by the client itself
+    // The pool listens only while a client is idle; a connection that breaks in use would end the process otherwise. What
+    // ran on it is told by its own rejection.
+    this.pool.on('connect', (client) => client.on('error', settings.onBroken));
   }
 
   /**
@@ -69,6 +72,7 @@ export class Connections {
   /** Cancels what the server process runs, over a connection of its own, so that a full pool cannot prevent it. */
   async cancel(serverProcessId: number): Promise<void> {
     const client = new pg.Client({ connectionString: this.settings.url, connectionTimeoutMillis: connectTimeoutMs });
+    client.on('error', this.settings.onBroken);
     try {
       await client.connect();
       await client.query('SELECT pg_cancel_backend($1)', [serverProcessId]);

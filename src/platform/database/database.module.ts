@@ -29,7 +29,7 @@ const statementTimeoutMs = 30_000;
           applicationName: `gatehouse-${config.get('GATEHOUSE_ROLE')}`,
           statementTimeoutMs,
           preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),
-          onIdleError: (error) => log.warn({ err: error }, 'A database connection broke'),
+          onBroken: (error) => log.warn({ err: error }, 'A database connection broke'),
         });
       },
     },

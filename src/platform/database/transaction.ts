@@ -47,7 +47,7 @@ export class Transaction implements Sql {
       const { processID } = client as pg.PoolClient & { processID: number };
       // The cancellation may arrive after this transaction; the connection is given up, lest it hit somebody else's.
       transaction.broken = true;
-      connections.cancel(processID).catch(connections.settings.onIdleError);
+      connections.cancel(processID).catch(connections.settings.onBroken);
     };
     if (context) context.cancelStatement = cancel;
     try {

@@ -33,7 +33,7 @@ const lease = statement<Claimed>(
 const finishAhead = statement<Claimed>(
   'outbox.finish-ahead',
   `WITH claimed AS (
-     UPDATE event_deliveries SET attempts = attempts + 1, published_at = NULL, state = 'done', finished_at = now()
+     UPDATE event_deliveries SET attempts = attempts + 1, published_at = NULL, draw_at = NULL, state = 'done', finished_at = now()
      WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND next_attempt_at <= now() RETURNING attempts
    ) SELECT ${claimedColumns}`,
 );
@@ -41,14 +41,14 @@ const finishAhead = statement<Claimed>(
 /** Marks the delivery done, if this attempt is still the latest one. */
 const finish = statement<{ attempts: number }>(
   'outbox.finish',
-  `UPDATE event_deliveries SET state = 'done', finished_at = now()
+  `UPDATE event_deliveries SET state = 'done', draw_at = NULL, finished_at = now()
    WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND attempts = $3 RETURNING attempts`,
 );
 
 const fail = statement<{ attempts: number }>(
   'outbox.fail',
   `UPDATE event_deliveries SET attempts = $4, published_at = NULL, last_error_class = $5,
-     next_attempt_at = now() + $6 * interval '1 ms', draw_at = now() + $6 * interval '1 ms',
+     next_attempt_at = now() + $6 * interval '1 ms', draw_at = CASE WHEN NOT $7 THEN now() + $6 * interval '1 ms' END,
      state = CASE WHEN $7 THEN 'dead' ELSE 'pending' END, finished_at = CASE WHEN $7 THEN now() END
    WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND attempts = $3 RETURNING attempts`,
 );

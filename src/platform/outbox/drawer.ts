@@ -10,10 +10,10 @@ const tenantsInTurn = statement<{ tenant: string }>(
   'outbox.tenants-in-turn',
   `WITH RECURSIVE turn (tenant) AS (
      (SELECT tenant_id FROM event_deliveries
-      WHERE state = 'pending' AND consumer = $1 AND tenant_id > $2 ORDER BY tenant_id LIMIT 1)
+      WHERE draw_at IS NOT NULL AND consumer = $1 AND tenant_id > $2 ORDER BY tenant_id LIMIT 1)
      UNION ALL
      SELECT (SELECT d.tenant_id FROM event_deliveries d
-             WHERE d.state = 'pending' AND d.consumer = $1 AND d.tenant_id > turn.tenant ORDER BY d.tenant_id LIMIT 1)
+             WHERE d.draw_at IS NOT NULL AND d.consumer = $1 AND d.tenant_id > turn.tenant ORDER BY d.tenant_id LIMIT 1)
      FROM turn WHERE turn.tenant IS NOT NULL
    )
    SELECT tenant FROM turn WHERE tenant IS NOT NULL LIMIT $3`,
@@ -34,7 +34,7 @@ const draw = statement<Drawn>(
      SELECT d.event_id, d.published_at IS NOT NULL OR d.attempts > 0 AS again, row_number() OVER (PARTITION BY d.tenant_id) AS turn
      FROM unnest($2::text[]) AS chosen (tenant) CROSS JOIN LATERAL (
        SELECT event_id, tenant_id, published_at, attempts FROM event_deliveries
-       WHERE state = 'pending' AND consumer = $1 AND tenant_id = chosen.tenant AND draw_at <= now()
+       WHERE consumer = $1 AND tenant_id = chosen.tenant AND draw_at <= now()
        ORDER BY draw_at LIMIT $3 FOR UPDATE SKIP LOCKED
      ) d
    ), drawn AS (

@@ -14,13 +14,13 @@ const oldest = statement<{ relay: number; delivery: number }>(
   'outbox.oldest',
   `SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS relay,
      coalesce((SELECT extract(epoch FROM now() - min(draw_at)) FROM event_deliveries
-               WHERE state = 'pending' AND draw_at <= now()), 0)::float8 AS delivery
+               WHERE draw_at <= now()), 0)::float8 AS delivery
    FROM outbox_events WHERE relayed_at IS NULL`,
 );
 
 const counts = statement<{ consumer: string; state: 'pending' | 'dead'; count: number }>(
   'outbox.counts',
-  `SELECT consumer, state, count(*)::int AS count FROM event_deliveries WHERE state = 'pending' GROUP BY 1, 2
+  `SELECT consumer, 'pending' AS state, count(*)::int AS count FROM event_deliveries WHERE draw_at IS NOT NULL GROUP BY 1, 2
    UNION ALL
    SELECT consumer, state, count(*)::int FROM event_deliveries WHERE state = 'dead' GROUP BY 1, 2`,
 );

@@ -14,7 +14,7 @@ const checkMs = 1_000;
 const drawAgain = statement<{ count: number }>(
   'outbox.draw-again',
   `WITH again AS (
-     UPDATE event_deliveries SET draw_at = now() WHERE state = 'pending' AND published_at IS NOT NULL RETURNING 1
+     UPDATE event_deliveries SET draw_at = now() WHERE draw_at IS NOT NULL AND published_at IS NOT NULL RETURNING 1
    ) SELECT count(*)::int AS count FROM again`,
 );
 

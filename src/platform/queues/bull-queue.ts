@@ -37,7 +37,7 @@ export class BullQueue<Data extends JobContext> implements Queue<Data> {
       defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
       settings: {
         lockDuration: lockMs,
-        stalledInterval: lockMs,
+        stalledInterval: lockMs / 2,
         // A job whose worker died again and again goes on being handed out: Postgres decides when it is dead.
         maxStalledCount: 1_000_000,
         retryProcessDelay: 500,

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { OidcKeySource } from './oidc-key-source';
 import { type Authoriser, authoriserOf, type IssuerKey, issuerKey, TestIssuer } from './test-issuer.spec-support';
 
@@ -116,8 +117,7 @@ describe('an issuer that is away', () => {
 });
 
 describe('what an issuer may answer', () => {
-  const elsewhere = (response: { writeHead(status: number, headers: object): { end(): void } }, location: string) =>
-    response.writeHead(302, { location }).end();
+  const elsewhere = (response: ServerResponse, location: string) => response.writeHead(302, { location }).end();
 
   async function expectUnfetched(): Promise<void> {
     authoriser = await authoriserOf(issuer);
@@ -167,11 +167,10 @@ describe('what an issuer may answer', () => {
 
   it('may hold keys of other kinds, which are passed over', async () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey.export({ format: 'jwk' });
-    const { kid: _, ...nameless } = second.jwk;
     issuer.published = [
       null,
       'text',
-      nameless,
+      { ...second.jwk, kid: undefined },
       { ...weak, kid: 'weak' },
       { ...second.jwk, kid: 'encrypts', use: 'enc' },
       { ...second.jwk, kid: 'signs', key_ops: ['sign'] },

@@ -59,9 +59,12 @@ export class KeySet implements OnModuleInit, OnApplicationShutdown {
    */
   async find(id: string): Promise<PinnedKey | undefined> {
     if (!this.keys.has(id)) await this.fetching; // it may bring the key; if it began too early, the next one does
-    if (!this.keys.has(id) && this.mayFetch()) {
-      this.lastUnseenAt = this.clock.now();
-      await this.refresh();
+    if (!this.keys.has(id)) {
+      if (this.mayFetch()) {
+        this.lastUnseenAt = this.clock.now();
+        void this.refresh();
+      }
+      await this.fetching;
     }
     const found = this.keys.get(id);
     if (!found && this.lastFetchFailed) throw new KeysUnavailable();

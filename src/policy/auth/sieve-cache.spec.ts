@@ -31,8 +31,8 @@ it('keeps what is in use while a stream of others passes through', () => {
   const cache = new SieveCache<number>(100);
   const used = Array.from({ length: 60 }, (_, n) => `used ${n}`);
   for (const key of used) cache.set(key, 1);
-  for (let n = 0; n < 5_000; n++) {
-    for (const key of used) expect(cache.get(key)).toBe(1);
+  for (let n = 0; n < 1_000; n++) {
+    expect(used.filter((key) => cache.get(key) === undefined)).toEqual([]);
     cache.set(`passing ${n}`, 1);
   }
 });

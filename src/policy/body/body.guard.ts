@@ -88,9 +88,7 @@ function checkType(request: GateRequest, kind: 'json' | 'form'): void {
 
 /** A client that waits for `100 Continue` gets it here, where its body is wanted, and not before (RFC 9110 §10.1.1). */
 function continueSending(request: GateRequest, response: Response): void {
-  if (request.headers.expect === undefined) return;
-  response.shouldKeepAlive = true;
-  response.writeContinue();
+  if (request.headers.expect !== undefined) response.writeContinue();
 }
 
 /** RFC 8259 §8.1: a reader may ignore a byte order mark. */

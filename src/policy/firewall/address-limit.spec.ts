@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { ManualClock } from '../../platform/config';
 import { AddressLimit } from './address-limit';
 import { addressKey } from './addresses';
-import { startSmallGate } from './small-gate.spec-support';
+import { type SmallGate, startSmallGate } from './small-gate.spec-support';
 
 @Controller('orders')
 class OrdersController {
@@ -115,13 +115,12 @@ describe('the key of an address', () => {
 });
 
 describe('the address limit of the firewall', () => {
+  let gate: SmallGate;
+  afterEach(() => gate.close());
+
   it('answers 429 with Retry-After, also for paths that do not exist, and lets the address back in', async () => {
     const clock = new ManualClock();
-    const gate = await startSmallGate(
-      [OrdersController],
-      { FIREWALL_IP_PER_SECOND: '1', FIREWALL_IP_BURST: '3' },
-      clock,
-    );
+    gate = await startSmallGate([OrdersController], { FIREWALL_IP_PER_SECOND: '1', FIREWALL_IP_BURST: '3' }, clock);
     const statuses = async (...paths: string[]) => {
       const seen: number[] = [];
       for (const path of paths) seen.push((await fetch(gate.url + path)).status);
@@ -141,11 +140,10 @@ describe('the address limit of the firewall', () => {
     expect(await gate.refusals('address-rate')).toBe(3);
     clock.advance(1000);
     expect(await statuses('/orders/one', '/orders/one')).toEqual([200, 429]);
-    await gate.close();
   });
 
   it('counts the clients behind a trusted proxy apart, and those of one /64 together', async () => {
-    const gate = await startSmallGate(
+    gate = await startSmallGate(
       [OrdersController],
       {
         FIREWALL_IP_PER_SECOND: '1',
@@ -162,6 +160,5 @@ describe('the address limit of the firewall', () => {
     expect(await from('2001:db8::1')).toBe(200);
     expect(await from('2001:db8::ffff:2')).toBe(429);
     expect(await from('2001:db8:0:1::1')).toBe(200);
-    await gate.close();
   });
 });

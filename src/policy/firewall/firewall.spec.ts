@@ -61,13 +61,12 @@ class OrdersController {
   }
 }
 
-const roomy = { FIREWALL_IP_PER_SECOND: '100000', FIREWALL_IP_BURST: '100000' };
-
 describe('the firewall', () => {
   let gate: SmallGate;
   beforeAll(async () => {
     gate = await startSmallGate([OrdersController], {
-      ...roomy,
+      FIREWALL_IP_PER_SECOND: '100000',
+      FIREWALL_IP_BURST: '100000',
       FIREWALL_MAX_URL_BYTES: '1024',
       FIREWALL_MAX_HEADER_BYTES: '2048',
       FIREWALL_REQUEST_TIMEOUT_MS: '1000',
@@ -75,9 +74,9 @@ describe('the firewall', () => {
   });
   afterAll(() => gate.close());
 
-  const raw = async (target: string, headers = '', method = 'GET') => {
+  const raw = async (target: string, headers = '') => {
     const text = await gate.exchange(
-      `${method} ${target} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n${headers}\r\n`,
+      `GET ${target} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n${headers}\r\n`,
     );
     return { status: Number(text.slice(9, 12)), text };
   };
@@ -106,24 +105,14 @@ describe('the firewall', () => {
     const before = await gate.refusals(ruleId);
     const { status, text } = await raw(target);
     expect(status).toBe(403);
-    expect(problemIn(text)).toMatchObject({
-      code: 'firewall_rule',
-      ruleId,
-      correlationId: expect.any(String) as string,
-    });
+    expect(problemIn(text)).toMatchObject({ code: 'firewall_rule', ruleId });
     expect(await gate.refusals(ruleId)).toBe(before + 1);
   });
 
-  it.each([
-    '/orders\\x',
-    '/orders/%',
-    '/orders/%zz',
-    '/orders/%c0%ae',
-    '/orders/%ff',
-    '/orders/ä',
-    'http://a.example/orders',
-    '*',
-  ])('answers 400 to the target %s', async (target) => expect((await raw(target)).status).toBe(400));
+  const unreadable = ['/orders\\x', '/orders/%', '/orders/%zz', '/orders/%c0%ae', '/orders/%ff', '/orders/ä'];
+  it.each([...unreadable, 'http://a.example/orders', '*'])('answers 400 to the target %s', async (target) =>
+    expect((await raw(target)).status).toBe(400),
+  );
 
   it.each(['/orders/one', '/orders/one?a=b..c', '/orders/one?x=100%25', '/orders/one?file=a%2Fb'])(
     'lets %s pass',

@@ -14,8 +14,8 @@ export interface ServerLimits {
   /** For the server's `clientError`. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Duplex) => void;
   /**
-   * For the server's `checkContinue`. Hands the request on; `BodyGuard` asks for its body where it wants one, and any
-   * other answer closes the connection, whose next bytes could be the body or another request (RFC 9110 §10.1.1).
+   * For the server's `checkContinue`. Hands the request on; `BodyGuard` asks for its body where it wants one. After any
+   * other answer Node closes the connection, whose next bytes could be the body or another request (RFC 9110 §10.1.1).
    */
   readonly onCheckContinue: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -47,7 +47,6 @@ export function serverLimits(config: Config): ServerLimits {
     },
     onClientError: (error, socket) => answerClientError(error, socket, maxTargetBytes),
     onCheckContinue: (request, response) => {
-      response.shouldKeepAlive = false;
       (request.socket as typeof request.socket & { server: NodeJS.EventEmitter }).server.emit(
         'request',
         request,

@@ -1,6 +1,5 @@
 import type { Clock } from '../../platform/config';
 import type { Redis } from '../../platform/redis';
-import type { Log } from '../../platform/telemetry';
 import { amendScript } from './amend-script';
 import { byTag, type LimitKey } from './limit-keys';
 import { type PlanLimit, type Rule, tokenMicros } from './limits';
@@ -27,12 +26,12 @@ export class Amendments {
     private readonly watch: RedisWatch,
     private readonly local: LocalLimits,
     private readonly clock: Clock,
-    private readonly log: Log,
     private readonly redisMicros: () => number,
   ) {}
 
-  /** Files the refund of a request that was admitted at `admittedAtMs` of Redis' time. */
+  /** Files the refund of a request that was admitted at `admittedAtMs` of Redis' time; while Redis is away it is lost. */
   refund(rule: Rule, keys: readonly LimitKey[], weight: number, admittedAtMs: number): void {
+    if (!this.watch.isTrusted) return;
     if (this.pending.length === 0) setImmediate(this.flush);
     rule.parts.forEach(({ limit }, index) => {
       const key = keys[index];
@@ -74,9 +73,8 @@ export class Amendments {
     const all = this.pending;
     this.pending = [];
     for (let at = 0; at < all.length; at += mostInCall) {
-      this.send(all.slice(at, at + mostInCall)).catch((error: unknown) => {
-        this.log.warn({ err: error }, 'Refunds of rate limits were lost: Redis did not take them');
-      });
+      // These refunds are lost to their callers; the watch says once that Redis is away.
+      this.send(all.slice(at, at + mostInCall)).catch((error: unknown) => this.watch.distrust(error));
     }
   };
 

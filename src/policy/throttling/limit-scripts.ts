@@ -60,7 +60,9 @@ local function encoded(d)
 end
 
 local function window(value, span, unit)
-  if not value then return {count = 0, unit = unit, log = ''} end
+  if not value then
+    return {oldest = 0, newest = 0, count = 0, unit = unit, log = '', moved = false, cost = 0, refused = false}
+  end
   local oldest, length, count, unit, at = unpack_('>I6I2I2I1', value)
   local newest, current = oldest + length, ceil(ms / unit)
   local moved = newest > current
@@ -77,16 +79,19 @@ local function window(value, span, unit)
       oldest = oldest + d
     end
   end
-  return {oldest = oldest, newest = newest, count = count, unit = unit, log = count > 1 and sub(value, at) or '', moved = moved}
+  local log = count > 1 and sub(value, at) or ''
+  -- All fields at once: a table that grows later is built twice.
+  return {oldest = oldest, newest = newest, count = count, unit = unit, log = log, moved = moved, cost = 0, refused = false}
 end
 
 local function admit(w, weight)
   local current = ceil(ms / w.unit)
   if w.count == 0 then
     w.oldest = current
-    w.log = rep('\\0', weight - 1)
+    w.log = weight > 1 and rep('\\0', weight - 1) or ''
   else
-    w.log = w.log .. encoded(current - w.newest) .. rep('\\0', weight - 1)
+    w.log = w.log .. encoded(current - w.newest)
+    if weight > 1 then w.log = w.log .. rep('\\0', weight - 1) end
   end
   w.newest = current
   w.count = w.count + weight
@@ -97,10 +102,12 @@ local function packWindow(w)
 end
 
 local function plan(value)
-  if not value then return {tat = 0, day = day, used = 0} end
+  if not value then
+    return {tat = 0, day = day, used = 0, moved = false, cost = 0, refused = false, over = false}
+  end
   local tat, ofDay, used = unpack_('>I7I2I4', value)
   if ofDay < day then used = 0 end
-  return {tat = tat, day = day, used = used, moved = ofDay > day}
+  return {tat = tat, day = day, used = used, moved = ofDay > day, cost = 0, refused = false, over = false}
 end
 
 local function packPlan(p)
@@ -120,67 +127,65 @@ end
  */
 export const decideScript = script(`${prelude}
 local rules, calls = input[1], input[2]
-local states, kinds, touched = {}, {}, {}
+local states, lives, touched, here = {}, {}, {}, {}
 local out, o = {ms}, 1
 local c, last = 1, #calls
+local dayLife = tostring(dayLeft + 1000)
 while c <= last do
   local rule, weight = rules[calls[c] + 1], calls[c + 1]
-  c = c + 2
+  c = c + 1
   local n, passes = #rule, true
   for i = 1, n do
-    local limit, k = rule[i], calls[c + i - 1] + 1
-    local s = states[k]
+    local limit, k = rule[i], calls[c + i] + 1
+    local s, most = states[k], limit[2]
+    local w = weight < most and weight or most
     if limit[1] == 1 then
       if not s then
         s = window(values[k], limit[3], limit[4])
         states[k] = s
-        kinds[k] = limit[3]
+        lives[k] = limit[3] + s.unit
       end
-      local w = weight < limit[2] and weight or limit[2]
-      s.weight = w
-      s.refused = s.count + w > limit[2]
-      if s.refused then passes = false end
+      local refused = s.count + w > most
+      s.cost, s.refused = w, refused
+      if refused then passes = false end
     else
       if not s then
         s = plan(values[k])
         states[k] = s
-        kinds[k] = 0
+        lives[k] = dayLife
       end
-      s.rateRefused, s.quotaRefused = false, false
-      if limit[2] > 0 then
-        local whole, tat = limit[2] * limit[3], s.tat
+      if most > 0 then
+        local full, tat = us + most * limit[3], s.tat
         if tat < us then
           tat = us
-        elseif tat > us + whole then
-          tat = us + whole
+        elseif tat > full then
+          tat = full
           s.moved = true
         end
-        s.tat = tat
-        local w = weight < limit[2] and weight or limit[2]
-        s.cost = w * limit[3]
-        s.rateRefused = tat + s.cost > us + whole
-        if s.rateRefused then passes = false end
+        local cost = w * limit[3]
+        local refused = tat + cost > full
+        s.tat, s.cost, s.refused = tat, cost, refused
+        if refused then passes = false end
       end
       if limit[4] > 0 then
-        s.quotaRefused = s.used + weight > limit[4]
-        if s.quotaRefused then passes = false end
+        s.over = s.used + weight > limit[4]
+        if s.over then passes = false end
       end
     end
+    here[i] = s
+    if s.moved then touched[k] = true end
   end
+  local takes = passes and weight > 0
   for i = 1, n do
-    local limit, k = rule[i], calls[c + i - 1] + 1
-    local s = states[k]
+    local limit, s = rule[i], here[i]
+    local most = limit[2]
+    if takes then touched[calls[c + i] + 1] = true end
     if limit[1] == 1 then
-      if passes and s.weight > 0 then
-        admit(s, s.weight)
-        touched[k] = true
-      elseif s.moved then
-        touched[k] = true
-      end
-      local left = limit[2] - s.count
+      if takes then admit(s, s.cost) end
+      local left = most - s.count
       if s.refused then
         local at, t = 1, s.oldest
-        for _ = 2, s.weight - left do
+        for _ = 2, s.cost - left do
           local d
           d, at = delta(s.log, at)
           t = t + d
@@ -193,39 +198,35 @@ while c <= last do
       end
       o = o + 2
     else
-      if passes and weight > 0 then
-        if limit[2] > 0 then s.tat = s.tat + s.cost end
-        s.used = s.used + weight
-        touched[k] = true
-      elseif s.moved then
-        touched[k] = true
-      end
-      if limit[2] > 0 then
-        local room = us + limit[2] * limit[3] - s.tat
+      if takes then s.used = s.used + weight end
+      if most > 0 then
+        if takes then s.tat = s.tat + s.cost end
+        local room = us + most * limit[3] - s.tat
         local left = floor(room / limit[3])
-        out[o + 1] = s.rateRefused and -1 - left or left
-        out[o + 2] = ceil((s.rateRefused and s.cost - room or s.tat - us) / 1000)
+        if s.refused then
+          out[o + 1] = -1 - left
+          out[o + 2] = ceil((s.cost - room) / 1000)
+        else
+          out[o + 1] = left
+          out[o + 2] = ceil((s.tat - us) / 1000)
+        end
         o = o + 2
       end
       if limit[4] > 0 then
         local left = limit[4] - s.used
         if left < 0 then left = 0 end
-        out[o + 1] = s.quotaRefused and -1 - left or left
+        out[o + 1] = s.over and -1 - left or left
         out[o + 2] = dayLeft
         o = o + 2
       end
     end
   end
-  c = c + n
+  c = c + n + 1
 end
-local dayTtl = tostring(dayLeft + 1000)
+local call = redis.call
 for k in pairs(touched) do
-  local s, span = states[k], kinds[k]
-  if span == 0 then
-    redis.call('SET', KEYS[k], packPlan(s), 'PX', dayTtl)
-  else
-    redis.call('SET', KEYS[k], packWindow(s), 'PX', span + s.unit)
-  end
+  local s = states[k]
+  call('SET', KEYS[k], s.tat and packPlan(s) or packWindow(s), 'PX', lives[k])
 end
 return out
 `);

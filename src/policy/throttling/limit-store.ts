@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, Config } from '../../platform/config';
 import { Redis } from '../../platform/redis';
-import { Log } from '../../platform/telemetry';
 import { Amendments } from './amendments';
 import { DecisionBatches } from './decision-batches';
 import { type Denial, reportsNow } from './denial';
@@ -35,14 +34,13 @@ export class LimitStore {
     redis: Redis,
     config: Config,
     private readonly clock: Clock,
-    log: Log,
     private readonly watch: RedisWatch,
     private readonly local: LocalLimits,
   ) {
     const deadlineMs = config.get('REDIS_DEADLINE_MS');
     const time = () => this.redisMicros();
     this.batches = new DecisionBatches(redis, deadlineMs, watch, local, clock, time);
-    this.amendments = new Amendments(redis, watch, local, clock, log, time);
+    this.amendments = new Amendments(redis, watch, local, clock, time);
     watch.settleWith(() => this.amendments.settle());
   }
 

@@ -35,6 +35,8 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   private settle: () => Promise<void> = () => Promise.resolve();
   private readonly node = newId('node');
   private readonly deadlineMs: number;
+  /** A process that only runs queues takes no share. */
+  private readonly decides: boolean;
   private readonly localDecisions: Counter;
 
   constructor(
@@ -44,6 +46,7 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
     metrics: Metrics,
   ) {
     this.deadlineMs = config.get('REDIS_DEADLINE_MS');
+    this.decides = config.servesApi;
     metrics.gauge('throttle_degraded', '1 while limits are decided in the process, without Redis', [], () =>
       Number(!this.trusted),
     );
@@ -82,6 +85,7 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   }
 
   async onModuleInit(): Promise<void> {
+    if (!this.decides) return;
     if (!this.redis.isReady) {
       const patience = AbortSignal.timeout(firstContactMs);
       await once(this.redis.commands, 'ready', { signal: patience }).catch((error: unknown) => this.distrust(error));

@@ -26,7 +26,7 @@ export class SystemDatabase implements OnApplicationShutdown {
       applicationName: `gatehouse-system-${config.get('GATEHOUSE_ROLE')}`,
       statementTimeoutMs,
       preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),
-      onIdleError: (error) => log.warn({ err: error }, 'A database connection broke'),
+      onBroken: (error) => log.warn({ err: error }, 'A database connection broke'),
     });
   }
 
