@@ -1,4 +1,14 @@
-import { allDone, book, counted, hold, letTimePass, practice, seedPractices, states, waitsForLock } from './outbox/happenings';
+import {
+  allDone,
+  book,
+  counted,
+  hold,
+  letTimePass,
+  practice,
+  seedPractices,
+  states,
+  waitsForLock,
+} from './outbox/happenings';
 import { Lane } from './outbox/lane';
 import { Outside } from './outbox/outside';
 import type { GateProcess } from './support/process';

@@ -1,4 +1,15 @@
-import { allDone, book, counted, letTimePass, otherPractice, patientOf, practice, seedPractices, slotOf, states } from './outbox/happenings';
+import {
+  allDone,
+  book,
+  counted,
+  letTimePass,
+  otherPractice,
+  patientOf,
+  practice,
+  seedPractices,
+  slotOf,
+  states,
+} from './outbox/happenings';
 import { Lane } from './outbox/lane';
 import { Outside } from './outbox/outside';
 import { call, tokenFor } from './support/api';
@@ -46,7 +57,9 @@ describe('the events of bookings', () => {
     expect(sms.map(({ key }) => key).sort()).toEqual(events);
     expect(sms[0]).toMatchObject({
       to: '+15550100',
-      body: expect.stringMatching(/^Practice practice_t001: your appointment is booked for \d{4}-\d\d-\d\d at \d\d:00\.$/),
+      body: expect.stringMatching(
+        /^Practice practice_t001: your appointment is booked for \d{4}-\d\d-\d\d at \d\d:00\.$/,
+      ),
     });
     expect(crm[0]).toMatchObject({
       uniqueId: expect.stringMatching(/^gatehouse_appointment_id=appt_/),
@@ -61,8 +74,14 @@ describe('the events of bookings', () => {
     await outside.mode({ sms: 'reject' });
     const [event = ''] = await book(world, 1, otherPractice);
     await reach([event], { 'analytics done': 1, 'crm done': 1, 'sms dead': 1 });
-    const [row] = await world.sql<{ correlation_id: string }>('SELECT correlation_id FROM outbox_events WHERE id = $1', [event]);
-    expect((await outside.sent()).headers.crm).toMatchObject({ correlationId: row?.correlation_id, idempotencyKey: event });
+    const [row] = await world.sql<{ correlation_id: string }>(
+      'SELECT correlation_id FROM outbox_events WHERE id = $1',
+      [event],
+    );
+    expect((await outside.sent()).headers.crm).toMatchObject({
+      correlationId: row?.correlation_id,
+      idempotencyKey: event,
+    });
     expect(await counted(world, otherPractice)).toBe(1);
     expect(await counted(world, practice)).toBe(0);
   });
@@ -81,11 +100,15 @@ describe('the events of bookings', () => {
     const worker = await start('worker');
     const events = await book(world, 100);
     await reach(events, { 'analytics done': 100, 'crm pending': 100, 'sms done': 100 });
-    await until(async () => /event_consumer_circuit_open\{consumer="crm"\} 1/.test((await call(worker, '/metrics')).text));
+    await until(async () =>
+      /event_consumer_circuit_open\{consumer="crm"\} 1/.test((await call(worker, '/metrics')).text),
+    );
     // Four were under way when the fifth failure came; a pause of a second and more stands before each further one.
     expect((await outside.sent()).seen.crm).toBeLessThan(20);
     await outside.mode({ crm: 'ok' });
-    await until(async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false));
+    await until(
+      async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false),
+    );
     expect((await outside.sent()).crm).toHaveLength(100);
   });
 
@@ -128,7 +151,9 @@ describe('the events of bookings', () => {
       attempts: 1,
       lastErrorClass: 'status_400',
     });
-    const rest = await call<DeadLetters>(gate, `/dead-letters?limit=2&cursor=${first.body.nextCursor}`, { token: operator });
+    const rest = await call<DeadLetters>(gate, `/dead-letters?limit=2&cursor=${first.body.nextCursor}`, {
+      token: operator,
+    });
     expect(rest.body.data.map(({ id }) => id)).toEqual([`${events[0]}.sms`]);
     expect(rest.body.nextCursor).toBeNull();
     expect((await call<DeadLetters>(gate, '/dead-letters?consumer=crm', { token: operator })).body.data).toEqual([]);
@@ -140,7 +165,8 @@ describe('the events of bookings', () => {
     await reach(events, { 'analytics done': 3, 'crm done': 3, 'sms dead': 2, 'sms done': 1 });
     expect((await outside.sent()).sms.map(({ key }) => key)).toEqual([events[0]]);
     expect((await retry(`${events[0]}.sms`)).body).toMatchObject({ status: 409, code: 'not_dead' });
-    for (const id of ['evt_0000.sms', 'nonsense', '..%2f..']) expect((await retry(id)).status).toBeGreaterThanOrEqual(400);
+    for (const id of ['evt_0000.sms', 'nonsense', '..%2f..'])
+      expect((await retry(id)).status).toBeGreaterThanOrEqual(400);
     expect((await retry('evt_0000.sms')).status).toBe(404);
   });
 
@@ -164,7 +190,9 @@ describe('the events of bookings', () => {
     expect(booked.status).toBe(201);
     await until(async () => (await outside.sent()).crm.length === 1 && (await outside.sent()).sms.length === 1);
     expect((await outside.sent()).headers.sms).toMatchObject({ correlationId: 'caused-by-me' });
-    await until(async () => /event_delivery_attempts_total\{consumer="sms",outcome="done"\} 1/.test((await call(worker, '/metrics')).text));
+    await until(async () =>
+      /event_delivery_attempts_total\{consumer="sms",outcome="done"\} 1/.test((await call(worker, '/metrics')).text),
+    );
 
     const cancelled = await call(gate, `/appointments/${String(booked.body.appointmentId)}/cancel`, {
       method: 'POST',

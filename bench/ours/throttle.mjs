@@ -20,7 +20,7 @@ export async function create({ redisUrl, keys, prefix, tier, plan }) {
   const [clock, log, metrics] = [new Clock(), new Log(config), new Metrics()];
   const redis = new Redis(config, log, metrics);
   const watch = new RedisWatch(redis, config, log, metrics);
-  const store = new LimitStore(redis, config, clock, log, watch, new LocalLimits(clock, watch));
+  const store = new LimitStore(redis, config, clock, watch, new LocalLimits(clock, watch));
   await watch.onModuleInit();
   const rule = ruleOf([
     { kind: 'window', name: 'post', requests: tier.limit, windowMs: tier.windowSeconds * 1000 },

@@ -1,5 +1,5 @@
 import { type DynamicModule, type INestApplication, Module, type NestMiddleware, type Provider } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import type { NextFunction, Response } from 'express';
 import type { Config } from '../platform/config';
 import { AuthModule } from './auth/auth.module';
@@ -20,7 +20,7 @@ import { FirewallMiddleware } from './firewall/firewall.middleware';
 import { InjectionGuard } from './firewall/injection.guard';
 import { IdempotencyPolicy } from './idempotency/idempotency.policy';
 import { IdempotencyStore } from './idempotency/idempotency.store';
-import { AROUND_POLICIES, AroundInterceptor, type AroundPolicy } from './pipeline/around';
+import { AROUND_POLICIES, AroundHandlers, type AroundPolicy } from './pipeline/around';
 import type { GateRequest } from './request-state';
 import { ResponsePolicy } from './responses/response.policy';
 import { RouteGuard } from './route.guard';
@@ -56,7 +56,7 @@ const pipeline: Provider[] = [
   ...guards.map((useClass) => ({ provide: APP_GUARD, useClass })),
   ...around,
   { provide: AROUND_POLICIES, inject: around, useFactory: (...policies: AroundPolicy[]) => policies },
-  { provide: APP_INTERCEPTOR, useClass: AroundInterceptor },
+  AroundHandlers,
   { provide: APP_FILTER, useClass: ProblemFilter },
 ];
 
@@ -73,8 +73,8 @@ export class PolicyModule {
 }
 
 /**
- * Mounts the policies that stand before routing. Not through Nest's consumer: that matches a path pattern first, and a path
- * that cannot be decoded would pass none of them.
+ * Mounts what no Nest enhancer can do: the policies before routing (Nest's own middleware matches a path pattern first, and
+ * a path that cannot be decoded would pass none of them) and those around the handlers. Before `listen`.
  */
 export function mountGate(app: INestApplication): void {
   for (const policy of before) {
@@ -83,4 +83,5 @@ export function mountGate(app: INestApplication): void {
       middleware.use(request, response, next);
     });
   }
+  app.get(AroundHandlers).wrapAll();
 }

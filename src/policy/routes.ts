@@ -50,6 +50,7 @@ interface RouteArgument {
 @Injectable()
 export class Routes {
   private readonly byHandler = new Map<unknown, RoutePolicies>();
+  private readonly aliases = new Map<unknown, RoutePolicies>();
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -59,9 +60,19 @@ export class Routes {
   /** The policies of a route handler. */
   of(handler: unknown): RoutePolicies {
     if (this.byHandler.size === 0) this.walk();
-    const policies = this.byHandler.get(handler);
+    const policies = this.aliases.get(handler) ?? this.byHandler.get(handler);
     if (!policies) throw new Error('A handler outside of the walked controllers was called');
     return policies;
+  }
+
+  /** Lets a handler that stands in for the route's own be asked for, too. */
+  alias(handler: unknown, policies: RoutePolicies): void {
+    this.aliases.set(handler, policies);
+  }
+
+  /** The routes of one controller. */
+  ofController(controller: Type): RoutePolicies[] {
+    return this.all().filter((route) => route.controller === controller);
   }
 
   /** All routes, sorted by path and method. */

@@ -114,8 +114,8 @@ describe('the dashboard', () => {
        FROM generate_series(1, 25) AS n`,
     );
     await world.sql(
-      `INSERT INTO event_deliveries (event_id, consumer, tenant_id, state, attempts, last_error_class, finished_at)
-       SELECT id, 'crm', tenant_id, 'dead', 9, 'status_400', now() FROM outbox_events`,
+      `INSERT INTO event_deliveries (event_id, consumer, tenant_id, state, attempts, draw_at, last_error_class, finished_at)
+       SELECT id, 'crm', tenant_id, 'dead', 9, NULL, 'status_400', now() FROM outbox_events`,
     );
     await signIn();
     await open('Dead letters');

@@ -43,7 +43,7 @@ describe('Swagger UI at /docs', () => {
   it('authorises with the development issuer as it stands, and GET /me answers 200', async () => {
     const complaints = complaintsOf(page);
     const scheme = page.locator('.auth-container', { hasText: 'clientCredentials' });
-    await scheme.getByRole('button', { name: 'Apply credentials' }).click();
+    await scheme.getByRole('button', { name: 'Apply given OAuth2 credentials' }).click();
     await scheme.getByRole('button', { name: 'Remove authorization' }).waitFor();
     const { status, body } = await me();
     expect(status).toMatch(/^200/);
@@ -52,9 +52,7 @@ describe('Swagger UI at /docs', () => {
   });
 
   it('authorises with a pasted token, and GET /me answers 200', async () => {
-    const scheme = page
-      .locator('.auth-container', { hasText: 'bearerAuth' })
-      .or(page.locator('.auth-container', { hasText: 'http, Bearer' }));
+    const scheme = page.locator('.auth-container', { hasText: 'http, Bearer' });
     await scheme.getByRole('textbox').fill(await tokenFor(gate, { sub: 'user_olu', role: 'operator' }));
     await scheme.getByRole('button', { name: 'Apply credentials' }).click();
     const { status, body } = await me();

@@ -13,7 +13,10 @@ export const slotOf = (practiceId: string, n: number): string => `slot_${practic
 export async function seedPractices(world: World): Promise<void> {
   for (const id of [practice, otherPractice]) {
     await world.sql(`INSERT INTO practices (id, name, time_zone) VALUES ($1, $2, 'UTC')`, [id, `Practice ${id}`]);
-    await world.sql(`INSERT INTO staff (practice_id, id, name, role) VALUES ($1, $2, 'Dr. T', 'provider')`, [id, `staff_${id}`]);
+    await world.sql(`INSERT INTO staff (practice_id, id, name, role) VALUES ($1, $2, 'Dr. T', 'provider')`, [
+      id,
+      `staff_${id}`,
+    ]);
     await world.sql(
       `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone)
        VALUES ($1, $2, 'Ada', 'Lovelace', '1985-12-10', '+15550100')`,

@@ -36,7 +36,10 @@ async function handle(request, response) {
   if (route === 'POST /_mode') return setMode(body, response);
   if (route === 'POST /_reset') return reset(response);
   if (route === 'POST /sms') return received('sms', request, response, () => takeMessage(request, body));
-  if (route === 'POST /crm/crm/v3/objects/meetings/batch/upsert' || route === 'POST /crm/v3/objects/meetings/batch/upsert')
+  if (
+    route === 'POST /crm/crm/v3/objects/meetings/batch/upsert' ||
+    route === 'POST /crm/v3/objects/meetings/batch/upsert'
+  )
     return received('crm', request, response, () => takeMeetings(body));
   return answer(response, 404, { message: 'not found' });
 }
@@ -47,7 +50,8 @@ function sent() {
 
 function setMode(body, response) {
   for (const [service, wanted] of Object.entries(body ?? {})) {
-    if (!(service in mode) || !modes.has(wanted)) return answer(response, 400, { message: `no mode ${service}=${wanted}` });
+    if (!(service in mode) || !modes.has(wanted))
+      return answer(response, 400, { message: `no mode ${service}=${wanted}` });
   }
   Object.assign(mode, body);
   return answer(response, 200, mode);

@@ -16,7 +16,7 @@ const columns: readonly Column<Revocation>[] = [
   { name: 'Name', cell: (revocation) => <code>{revocation[kindOf(revocation)]}</code> },
   { name: 'Since', cell: ({ revokedAt }) => <Moment at={revokedAt} /> },
   { name: 'Needed until', cell: ({ expiresAt }) => <Moment at={expiresAt} /> },
-  { name: 'By', cell: ({ revokedBy }) => revokedBy },
+  { name: 'By', cell: ({ revokedBy }) => <code>{revokedBy}</code> },
 ];
 
 export function Revocations() {

@@ -32,7 +32,7 @@ export function UsagePlans() {
     { name: 'App', cell: (app) => <code>{app.clientId}</code> },
     { name: 'Plan', cell: (app) => app.plan },
     { name: 'Since', cell: ({ changedAt }) => <Moment at={changedAt} /> },
-    { name: 'By', cell: ({ changedBy }) => changedBy },
+    { name: 'By', cell: ({ changedBy }) => <code>{changedBy}</code> },
     {
       name: 'Action',
       cell: (app) => (

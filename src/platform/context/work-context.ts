@@ -46,9 +46,15 @@ export class Context {
 }
 
 /** A context with nothing known but its names. */
-export function freshContext(names: Pick<WorkContext, 'correlationId' | 'requestId' | 'traceparent'>): WorkContext {
+export function freshContext({
+  correlationId,
+  requestId,
+  traceparent,
+}: Pick<WorkContext, 'correlationId' | 'requestId' | 'traceparent'>): WorkContext {
   return {
-    ...names,
+    correlationId,
+    requestId,
+    traceparent,
     tenant: undefined,
     actor: undefined,
     workClass: 'standard',

@@ -28,11 +28,17 @@ export class ConsumerWorkers implements OnModuleDestroy {
     private readonly metrics: Metrics,
   ) {
     const labels = ['consumer', 'outcome'] as const;
-    this.outcomes = metrics.counter('event_delivery_attempts_total', 'Attempts to deliver an event, by their end', labels);
+    this.outcomes = metrics.counter(
+      'event_delivery_attempts_total',
+      'Attempts to deliver an event, by their end',
+      labels,
+    );
   }
 
   start(consumers: readonly RegisteredConsumer[]): void {
-    const open = this.metrics.gauge('event_consumer_circuit_open', '1 while the other side is taken for unwell', ['consumer']);
+    const open = this.metrics.gauge('event_consumer_circuit_open', '1 while the other side is taken for unwell', [
+      'consumer',
+    ]);
     for (const registered of consumers) {
       const { name } = registered;
       const queue = this.queues.open<DeliveryJob>(name);

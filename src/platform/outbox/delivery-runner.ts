@@ -156,7 +156,10 @@ export class DeliveryRunner {
   }
 
   private fencedOff(eventId: string, attempt: number): Outcome {
-    this.log.warn({ consumer: this.registered.name, eventId, attempt }, 'An attempt outlived its lease; a later one counts');
+    this.log.warn(
+      { consumer: this.registered.name, eventId, attempt },
+      'An attempt outlived its lease; a later one counts',
+    );
     return 'fenced';
   }
 }

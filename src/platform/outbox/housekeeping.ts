@@ -61,7 +61,10 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
       'event_delivery_oldest_due_seconds',
       'How long the delivery that should have been queued first has been due',
     );
-    this.deliveries = metrics.gauge('event_deliveries', 'Deliveries of events that are not done', ['consumer', 'state']);
+    this.deliveries = metrics.gauge('event_deliveries', 'Deliveries of events that are not done', [
+      'consumer',
+      'state',
+    ]);
     this.loops = [
       new Loop('outbox-metrics', () => this.sample(), log, sampleMs),
       new Loop('outbox-cleaning', () => this.clean(), log, cleanMs),

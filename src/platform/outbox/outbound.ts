@@ -5,7 +5,7 @@ import { EffectFailed, type FailureKind } from './event';
 import { mostRetryAfterMs } from './settings';
 
 const connectTimeoutMs = 5_000;
-/** From the first byte sent to the last one read: a slow drip does not stretch it. */
+/** The longest from the call to its end: a slow drip does not stretch it. */
 const exchangeTimeoutMs = 15_000;
 /** What is read of an answer to keep the connection; a longer one costs the connection. */
 const maxResponseBytes = 65_536;
@@ -53,6 +53,7 @@ export class Outbound implements OnApplicationShutdown {
         },
         body: JSON.stringify(body),
       });
+      // The status says all; what drips in after it ends with the exchange's time and changes nothing.
       await response.body.dump({ limit: maxResponseBytes });
       const kind = kindOfStatus(response.statusCode, response.headers['retry-after'], this.clock.now());
       if (kind) throw new EffectFailed(kind);
@@ -103,8 +104,7 @@ const classOfCode: Readonly<Record<string, string>> = {
 };
 
 function kindOfError(error: unknown): FailureKind {
-  const isTimeout = error instanceof DOMException && error.name === 'TimeoutError';
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  const errorClass = isTimeout ? 'timeout' : (classOfCode[code ?? ''] ?? 'network');
+  const { name, code } = (error ?? {}) as { name?: string; code?: string | number };
+  const errorClass = name === 'TimeoutError' ? 'timeout' : (classOfCode[String(code)] ?? 'network');
   return { errorClass, retryable: true, unwell: true };
 }

@@ -46,6 +46,8 @@ export class OutboxWake implements OnApplicationShutdown {
     const context = freshContext({ correlationId: id, requestId: id, traceparent: undefined });
     this.context
       .run(context, () => this.unitOfWork.run(() => this.unitOfWork.query(notify)))
-      .catch((error: unknown) => this.log.debug({ err: error }, 'The relay was not woken; its poll will find the events'));
+      .catch((error: unknown) =>
+        this.log.debug({ err: error }, 'The relay was not woken; its poll will find the events'),
+      );
   }
 }

@@ -44,7 +44,8 @@ export class RedisSentinel implements OnApplicationBootstrap, OnModuleDestroy {
   private async look(): Promise<Turn> {
     if (await this.isGone()) {
       const [again] = await this.system.run((sql) => sql.query(drawAgain));
-      if (again && again.count > 0) this.log.warn({ deliveries: again.count }, 'Redis lost its queues; they are filled again');
+      if (again && again.count > 0)
+        this.log.warn({ deliveries: again.count }, 'Redis lost its queues; they are filled again');
       this.wake.soon();
     }
     return 'idle';

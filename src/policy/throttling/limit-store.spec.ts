@@ -255,6 +255,18 @@ describe('the limit store', () => {
       expect(await passes(rule, name, 20)).toBe(true);
     });
 
+    it('over midnight, keeps a used quota and ends it with the day that it then is', async () => {
+      const quota = { burstRequests: undefined, requestsPerSecond: undefined, requestsPerDay: 5 };
+      const rule = ruleOf([{ kind: 'plan', name: 'quota', ...quota }]);
+      const name = [freshName()];
+      at(dayMs / 2);
+      expect(await passes(rule, name, 5)).toBe(true);
+      at(dayMs / 2 - 3_600_000);
+      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 3_600_000 });
+      at(dayMs / 2);
+      expect(await passes(rule, name)).toBe(true);
+    });
+
     it.each([1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor refills a plan', async (backMs) => {
       const rule = ruleOf([limitsOfPlan.standard]);
       const name = [freshName()];

@@ -3,7 +3,13 @@ import { PageQuery } from '../../../policy';
 
 /** The query of `GET /dead-letters`. */
 export class ListDeadLetters extends PageQuery {
-  @ApiProperty({ type: String, maxLength: 64, required: false, example: 'crm', description: 'Only those of one consumer' })
+  @ApiProperty({
+    type: String,
+    maxLength: 64,
+    required: false,
+    example: 'crm',
+    description: 'Only those of one consumer',
+  })
   readonly consumer?: string;
 }
 
