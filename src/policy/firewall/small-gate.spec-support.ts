@@ -65,7 +65,11 @@ export async function startSmallGate(
 
   const limits = serverLimits(config);
   const adapter = new FastExpressAdapter(limits.options);
-  const app = await NestFactory.create(SmallGateModule, adapter, { logger: false, bodyParser: false });
+  const app = await NestFactory.create(SmallGateModule, adapter, {
+    logger: false,
+    bodyParser: false,
+    abortOnError: false,
+  });
   for (const policy of before) {
     const middleware = app.get<NestMiddleware<GateRequest, Response>>(policy);
     app.use((request: GateRequest, response: Response, next: NextFunction): void => {

@@ -1,0 +1,184 @@
+import fc from 'fast-check';
+import { type Answer, call, tokenFor } from './support/api';
+import { type Practice, seedPractice } from './support/practice';
+import type { GateProcess } from './support/process';
+import { World } from './support/world';
+
+interface Parameter {
+  readonly name: string;
+  readonly in: 'path' | 'query' | 'header';
+  readonly schema?: { readonly type?: string };
+}
+
+interface Operation {
+  readonly parameters?: readonly Parameter[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: { readonly $ref?: string } }> };
+}
+
+interface Document {
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: {
+    readonly schemas: Record<string, { readonly properties?: Record<string, { readonly example?: unknown }> }>;
+  };
+}
+
+/** What a client sends who has read the document, and one who has not. */
+const nasty = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.constantFrom(
+    '',
+    '0',
+    '-1',
+    '1e999',
+    'null',
+    '\u0000',
+    '\ud800',
+    '../..',
+    "' OR 1=1 --",
+    '{"$gt":""}',
+    'a'.repeat(3_000),
+    '%',
+    '🙂',
+  ),
+  fc.integer().map(String),
+);
+
+const encoded = (text: string): string => encodeURIComponent(text.toWellFormed());
+
+describe('hostile input', () => {
+  let world: World;
+  let gate: GateProcess;
+  let practice: Practice;
+  let document: Document;
+  let tokens: string[];
+
+  beforeAll(async () => {
+    world = await World.create();
+    practice = await seedPractice(world, 'p', { patients: 2, slots: 5 });
+    gate = await world.start({ REDIS_DEADLINE_MS: '2000' });
+    document = (await call<Document>(gate, '/docs-json')).body;
+    tokens = await Promise.all(
+      ['practice_admin', 'operator'].map((role) =>
+        tokenFor(gate, { sub: `user_${role}`, role, practice_id: practice.id, usage_plan: 'internal' }),
+      ),
+    );
+  });
+  afterAll(() => world.end());
+
+  const operations = (): { method: string; path: string; operation: Operation }[] =>
+    Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+    );
+
+  /** A body near what the document describes: some fields right, some wrong, some more. */
+  const bodyOf = ({ requestBody }: Operation): fc.Arbitrary<unknown> => {
+    const reference = Object.values(requestBody?.content ?? {})[0]?.schema.$ref ?? '';
+    const properties = document.components.schemas[reference.split('/').at(-1) ?? '']?.properties ?? {};
+    const near = Object.fromEntries(
+      Object.entries(properties).map(([name, { example }]) => [
+        name,
+        fc.oneof(fc.constant(example), fc.jsonValue(), nasty),
+      ]),
+    );
+    return fc.oneof(
+      fc.record(near, { requiredKeys: [] }),
+      fc.jsonValue(),
+      fc.record({ ...near, extra: fc.jsonValue() }),
+    );
+  };
+
+  const assertTold = (answer: Answer, what: string): void => {
+    const told = `${what} → ${answer.status} ${answer.text.slice(0, 300)}`;
+    if (answer.status >= 500) throw new Error(told);
+    if (answer.headers.get('x-correlation-id') === null || answer.headers.get('x-request-id') === null)
+      throw new Error(`no ids: ${told}`);
+    if (answer.status >= 400 && (answer.body['correlationId'] === undefined || answer.body['code'] === undefined))
+      throw new Error(`no problem: ${told}`);
+    if (/\bat \/|node_modules|\.[jt]s:\d|SELECT |INSERT |pg_|ioredis|typeorm/i.test(answer.text))
+      throw new Error(`internals: ${told}`);
+  };
+
+  it('never meets a 500, a missing correlation id, or anything of our insides', async () => {
+    const own = operations().filter(({ path }) => path !== '/metrics');
+    expect(own.length).toBeGreaterThan(10);
+    for (const { method, path, operation } of own) {
+      const names = (place: Parameter['in']) =>
+        (operation.parameters ?? []).filter((parameter) => parameter.in === place).map(({ name }) => name);
+      const values = (list: string[]) =>
+        fc.record(Object.fromEntries(list.map((name) => [name, nasty])), { requiredKeys: [] });
+      await fc.assert(
+        fc.asyncProperty(
+          values(names('path')),
+          fc.record(
+            { ...Object.fromEntries(names('query').map((name) => [name, nasty])), other: nasty },
+            { requiredKeys: [] },
+          ),
+          bodyOf(operation),
+          fc.constantFrom(...tokens, undefined, 'garbage'),
+          fc.boolean(),
+          async (parameters, query, body, token, hasKey) => {
+            const target = path.replaceAll(
+              /\{(\w+)\}/g,
+              (_, name: string) => encoded((parameters as Record<string, string>)[name] ?? 'x') || 'x',
+            );
+            const search = Object.entries(query)
+              .map(([name, value]) => `${name}=${encoded(String(value))}`)
+              .join('&');
+            const answer = await call(gate, `${target}${search === '' ? '' : `?${search}`}`, {
+              method,
+              token,
+              body: method === 'GET' ? undefined : (body ?? null),
+              headers: { connection: 'close', ...(hasKey && { 'idempotency-key': 'fuzz' }) },
+            });
+            assertTold(answer, `${method} ${target}?${search} ${JSON.stringify(body)}`);
+          },
+        ),
+        { numRuns: 60 },
+      );
+    }
+  }, 120_000);
+
+  it.each([
+    ['malformed JSON', 400, '{"a":'],
+    ['JSON of depth 10,000', 400, `${'['.repeat(10_000)}${']'.repeat(10_000)}`],
+    ['an object of depth 5,000', 400, `${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`],
+    ['a body over the limit', 413, JSON.stringify({ patientId: 'a'.repeat(200_000) })],
+    ['a bare null', 400, 'null'],
+    ['no JSON at all', 400, 'hello'],
+  ])('answers %s with %i', async (_, status, body) => {
+    const answer = await call(gate, '/appointments', {
+      body,
+      token: tokens[0],
+      headers: { 'idempotency-key': 'k', connection: 'close' },
+    });
+    expect(answer.status).toBe(status);
+    assertTold(answer, body.slice(0, 50));
+  });
+
+  it.each(['text/plain', 'application/xml', 'multipart/form-data; boundary=x', 'application/json; charset=utf-16'])(
+    'refuses a body of type %s',
+    async (type) => {
+      const answer = await call(gate, '/appointments', {
+        body: '{}',
+        token: tokens[0],
+        headers: { 'content-type': type, 'idempotency-key': 'k' },
+      });
+      expect(answer.status).toBe(415);
+    },
+  );
+
+  it('refuses headers that are too large, and says so as a problem', async () => {
+    const answer = await call(gate, '/me', {
+      token: tokens[0],
+      headers: { 'x-large': 'a'.repeat(14_000), 'x-larger': 'b'.repeat(14_000) },
+    });
+    expect(answer.status).toBe(431);
+  });
+
+  it('echoes a correlation id that is well-formed, and no other', async () => {
+    const given = async (id: string) =>
+      (await call(gate, '/me', { headers: { 'x-correlation-id': id } })).headers.get('x-correlation-id');
+    expect(await given('order-7_A.b')).toBe('order-7_A.b');
+    for (const wrong of ['a b', 'x'.repeat(129), 'é', 'a<script>', 'a;b']) expect(await given(wrong)).not.toBe(wrong);
+  });
+});
