@@ -3,13 +3,14 @@ import { transformFile } from '@swc/core';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildDashboard } from './build-dashboard.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** @param {string} from folder of TypeScript @param {string} to folder of JavaScript */
 async function compile(from, to) {
   const entries = await readdir(from, { recursive: true });
-  const sources = entries.filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'));
+  const sources = entries.filter((path) => path.endsWith('.ts') && !path.includes('.spec'));
   await Promise.all(
     sources.map(async (path) => {
       const target = join(to, path.replace(/\.ts$/, '.js'));
@@ -32,11 +33,12 @@ async function compile(from, to) {
  */
 export async function build(outDir = join(root, 'dist'), sourceRoot = root) {
   await rm(outDir, { recursive: true, force: true });
-  const counts = await Promise.all([
+  const [sources, migrations] = await Promise.all([
     compile(join(sourceRoot, 'src'), outDir),
     compile(join(sourceRoot, 'migrations'), join(outDir, 'migrations')),
+    buildDashboard(join(outDir, 'dashboard')),
   ]);
-  return counts.reduce((sum, count) => sum + count, 0);
+  return sources + migrations;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

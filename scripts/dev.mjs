@@ -5,7 +5,6 @@ import { rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildDashboard } from './build-dashboard.mjs';
 import { build } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -27,7 +26,6 @@ let isStopping = false;
 async function compile() {
   const began = performance.now();
   await Promise.all([build(next), rm(join(root, 'dist-former'), { recursive: true, force: true })]);
-  await buildDashboard(join(next, 'dashboard'));
   if (existsSync(dist)) await rename(dist, join(root, 'dist-former'));
   await rename(next, dist);
   await rm(join(root, 'dist-former'), { recursive: true, force: true });
@@ -134,6 +132,17 @@ function callersOf(parent) {
   }
 }
 
+/** The stand-in SMS provider and CRM; where the port is taken, one of another run answers. It ends with this process. */
+function startOutsideWorld() {
+  const outside = spawn(process.execPath, [join(root, 'tools/outside/outside.mjs')], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  outside.stderr.setEncoding('utf8').on('data', (text) => {
+    say(text.includes('EADDRINUSE') ? 'the stand-in SMS provider and CRM run already' : text.trim());
+  });
+  process.once('exit', () => outside.kill('SIGTERM'));
+}
+
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
 process.on('SIGHUP', stop);
@@ -157,5 +166,6 @@ try {
 }
 isWorking = false;
 if (isStopping) process.exit(0);
+startOutsideWorld();
 start();
 watchSources();

@@ -15,10 +15,12 @@ async function main(): Promise<void> {
   try {
     if (config.get('NODE_ENV') === 'development') await seedDemo(ground.config, say);
     const application = await startApplication(ground.config);
-    if (application.url) {
+    if (config.servesApi) {
       say(`API        ${application.url}`);
       say(`docs       ${application.url}/docs`);
       say(`dashboard  ${application.url}/dashboard`);
+    } else {
+      say(`health     ${application.url}/health/ready`);
     }
     say(`ready as ${config.get('GATEHOUSE_ROLE')} in ${Math.round(process.uptime() * 1000)} ms`);
 

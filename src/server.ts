@@ -1,10 +1,14 @@
+import { NotFoundException } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NextFunction, Request, Response } from 'express';
 import type { Server } from 'node:http';
 import { Server as NetServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppModule } from './app.module';
 import { useDemoExamples } from './demo/examples';
+import { mountDashboard } from './domains/operations';
 import type { Clock, Config } from './platform/config';
 import { FastExpressAdapter } from './platform/http';
 import { Log } from './platform/telemetry';
@@ -15,7 +19,7 @@ import { mountGate } from './policy/policy.module';
 
 export interface RunningApplication {
   readonly app: NestExpressApplication;
-  /** Where the API answers; `undefined` for a worker, which answers health and metrics alone. */
+  /** Where it answers: the API, or for a worker health and metrics alone. */
   readonly url: string;
   /** Answers what was accepted, then stops. */
   stop(): Promise<void>;
@@ -33,10 +37,13 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
   app.useLogger(log);
   app.flushLogs();
   mountGate(app);
+  if (config.servesApi) mountDashboard(app, join(__dirname, 'dashboard'));
+  else app.use(onlyOperations);
   mountDocs(app, config, config.get('NODE_ENV') === 'development' ? useDemoExamples : () => undefined);
   await app.listen(config.get('PORT'), config.get('HOST'));
   const server = app.getHttpServer();
   server.on('clientError', limits.onClientError);
+  server.on('checkContinue', limits.onCheckContinue);
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('The server listens on no port');
   const url = `http://${config.get('HOST') === '0.0.0.0' ? 'localhost' : config.get('HOST')}:${address.port}`;
@@ -65,4 +72,10 @@ const graceMs = 250;
 async function finish(server: Server): Promise<void> {
   NetServer.prototype.close.call(server);
   await sleep(graceMs);
+}
+
+/** A worker answers its orchestrator and its scraper, and nobody else. */
+function onlyOperations({ path }: Request, _response: Response, next: NextFunction): void {
+  if (path.startsWith('/health/') || path === '/metrics') next();
+  else next(new NotFoundException());
 }

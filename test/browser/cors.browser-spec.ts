@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Browser, Page } from 'playwright-core';
 import { tokenFor } from '../support/api';
 import type { GateProcess } from '../support/process';
+import { until } from '../support/until';
 import { World } from '../support/world';
 import { openBrowser, openPage } from './browser';
 
@@ -69,12 +70,12 @@ describe('pages on other origins', () => {
       [gate.url + path, init] as const,
     );
   };
-  const post = (clientId: string) => ({
+  const post = (clientId: string, correlationId = 'from-the-storefront') => ({
     method: 'POST',
     headers: {
       Authorization: `Bearer ${token}`,
       'Content-Type': 'application/json',
-      'X-Correlation-Id': 'from-the-storefront',
+      'X-Correlation-Id': correlationId,
     },
     body: JSON.stringify({ clientId }),
   });
@@ -100,11 +101,14 @@ describe('pages on other origins', () => {
     expect(seen.correlationId).toBe(seen.body?.correlationId);
   });
 
-  it('lets an origin that is not listed send nothing with a token', async () => {
-    expect(await fetchFrom(unlisted, '/auth/revocations', post('app_kept'))).toEqual({
+  it('lets an origin that is not listed send nothing with a token: the preflight already fails', async () => {
+    expect(await fetchFrom(unlisted, '/auth/revocations', post('app_kept', 'from-a-stranger'))).toEqual({
       refused: 'TypeError: Failed to fetch',
     });
     expect(await revoked('app_kept')).toBe(false);
+    await fetchFrom(listed, '/auth/revocations', post('app_gone', 'from-the-next'));
+    await until(() => gate.log.includes('from-the-next'));
+    expect(gate.log).not.toContain('from-a-stranger');
   });
 
   it('lets an origin that is not listed read nothing, though it needs no preflight', async () => {

@@ -1,1 +1,2 @@
+export { mountDashboard } from './dashboard';
 export { OperationsModule } from './operations.module';

@@ -44,7 +44,6 @@ export class Loop {
     let pauseMs = shortestPauseMs;
     let failing = false;
     while (!this.stopping) {
-      this.woken = false;
       let turn: Turn = 'idle';
       try {
         turn = await this.step();
@@ -54,11 +53,19 @@ export class Loop {
         if (!failing) this.log.warn({ err: error, loop: this.name }, 'A step failed and will be repeated');
         failing = true;
       }
-      if (this.woken || turn !== 'idle') pauseMs = shortestPauseMs;
-      if (turn === 'again' || (this.woken && !failing)) continue;
+      const woken = this.wasWoken();
+      if (woken || turn !== 'idle') pauseMs = shortestPauseMs;
+      if (turn === 'again' || (woken && !failing)) continue;
       await this.pause(pauseMs);
-      pauseMs = Math.min(this.longestMs, pauseMs * 2);
+      pauseMs = this.wasWoken() ? shortestPauseMs : Math.min(this.longestMs, pauseMs * 2);
     }
+  }
+
+  /** Whether somebody called since it was asked last. */
+  private wasWoken(): boolean {
+    const { woken } = this;
+    this.woken = false;
+    return woken;
   }
 
   private pause(millis: number): Promise<void> {

@@ -9,6 +9,7 @@ import { OutboxWake } from './outbox-wake';
 
 const key = 'gatehouse:outbox:sentinel';
 const checkMs = 1_000;
+const answerDeadlineMs = 1_000;
 
 /** All that should be on a queue and has not begun: as many as the queues may hold, whatever the backlog. */
 const drawAgain = statement<{ count: number }>(
@@ -41,23 +42,20 @@ export class RedisSentinel implements OnApplicationBootstrap, OnModuleDestroy {
     return this.loop.stop();
   }
 
+  /** The key is set last: whoever dies between, or gets no answer, leaves the loss to be noticed again. */
   private async look(): Promise<Turn> {
-    if (await this.isGone()) {
+    try {
+      const isThere = await this.redis.ask((commands) => commands.exists(key), answerDeadlineMs);
+      if (isThere === 1) return 'idle';
       const [again] = await this.system.run((sql) => sql.query(drawAgain));
-      if (again && again.count > 0)
+      if (again && again.count > 0) {
         this.log.warn({ deliveries: again.count }, 'Redis lost its queues; they are filled again');
+      }
       this.wake.soon();
+      await this.redis.ask((commands) => commands.set(key, '1'), answerDeadlineMs);
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error;
     }
     return 'idle';
-  }
-
-  /** Sets the key where it is missing: of all workers, exactly one is told that it was. */
-  private async isGone(): Promise<boolean> {
-    try {
-      return (await this.redis.ask((commands) => commands.set(key, '1', 'NX'))) === 'OK';
-    } catch (error) {
-      if (error instanceof RedisUnavailable) return false;
-      throw error;
-    }
   }
 }

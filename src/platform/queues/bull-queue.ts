@@ -2,8 +2,8 @@ import Bull from 'bull';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis as Connection } from 'ioredis';
-import { Context, freshContext } from '../context';
-import { Redis, RedisUnavailable } from '../redis';
+import { type Context, freshContext } from '../context';
+import { type Redis, RedisUnavailable } from '../redis';
 import type { Log } from '../telemetry';
 import type { JobContext, Queue, QueuedJob } from './queue';
 
@@ -60,7 +60,7 @@ export class BullQueue<Data extends JobContext> implements Queue<Data> {
       const { data } = job;
       const { correlationId, tenant } = data;
       // A flush of Redis between two commands of Bull leaves a job without its data.
-      if (tenant === undefined) return Promise.reject(new Error('The job came without its data'));
+      if (!('tenant' in data)) return Promise.reject(new Error('The job came without its data'));
       const names = { correlationId, requestId: randomUUID(), traceparent: data.traceparent };
       const running = this.context.run({ ...freshContext(names), tenant, actor }, () => handle(data));
       this.running.add(running);

@@ -8,7 +8,7 @@ import type { JobContext, Queue } from './queue';
 /** Opens queues, and ends them with the application: what runs is finished, nothing new is taken. */
 @Injectable()
 export class Queues implements BeforeApplicationShutdown {
-  private readonly opened: BullQueue<JobContext>[] = [];
+  private readonly opened: { close(): Promise<void> }[] = [];
 
   constructor(
     private readonly redis: Redis,
@@ -19,7 +19,7 @@ export class Queues implements BeforeApplicationShutdown {
   /** @param name unique in the application; the same in all its processes */
   open<Data extends JobContext>(name: string): Queue<Data> {
     const queue = new BullQueue<Data>(name, this.redis, this.context, this.log);
-    this.opened.push(queue as unknown as BullQueue<JobContext>);
+    this.opened.push(queue);
     return queue;
   }
 

@@ -40,11 +40,14 @@ export class Redis implements OnApplicationShutdown {
    * Awaits the answer of a command for no longer than the deadline.
    * @throws RedisUnavailable when it is late, refused, or the connection is away
    */
-  async ask<Answer>(command: (redis: Connection) => Promise<Answer>): Promise<Answer> {
+  async ask<Answer>(
+    command: (redis: Connection) => Promise<Answer>,
+    deadlineMs: number = this.deadlineMs,
+  ): Promise<Answer> {
     if (!this.isReady) throw new RedisUnavailable(`status ${this.commands.status}`);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new RedisUnavailable(`no answer in ${this.deadlineMs} ms`)), this.deadlineMs);
+      timer = setTimeout(() => reject(new RedisUnavailable(`no answer in ${deadlineMs} ms`)), deadlineMs);
     });
     try {
       return await Promise.race([command(this.commands), late]);

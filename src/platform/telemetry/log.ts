@@ -1,5 +1,6 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type Logger } from 'pino';
+import pretty from 'pino-pretty';
 import { Config } from '../config';
 import { Context } from '../context';
 
@@ -25,7 +26,7 @@ export class Log implements LoggerService {
         return current ? { correlationId: current.correlationId, requestId: current.requestId } : {};
       },
     };
-    const stream = destination ?? pino.destination({ dest: 1, sync: false, minLength: 4096 });
+    const stream = destination ?? destinationOf(config.get('LOG_FORMAT'));
     this.logger = pino(options, stream);
     this.accessLogger = pino({ ...options, mixin: undefined, redact: undefined }, stream);
     if (!destination) setInterval(() => this.logger.flush(), 500).unref();
@@ -69,4 +70,10 @@ export class Log implements LoggerService {
     if (typeof fields === 'string') this.logger[level]({ origin: message }, fields);
     else this.logger[level](fields, message ?? '');
   }
+}
+
+/** JSON is written in blocks, since a write for each line would cost as much as the request it tells of. */
+function destinationOf(format: 'json' | 'pretty'): DestinationStream {
+  if (format === 'json') return pino.destination({ dest: 1, sync: false, minLength: 4096 });
+  return pretty({ destination: 1, ignore: 'pid,role,requestId', singleLine: true, translateTime: 'HH:MM:ss.l' });
 }

@@ -42,16 +42,6 @@ export class MethodTable {
     found.add('OPTIONS');
     return [...found].sort();
   }
-
-  /** The refusal of a request that no route took: 405 with `Allow` where the path has other methods (RFC 9110 §15.5.6), else 404. */
-  refusalOf(method: string, target: string): PolicyRefusal {
-    const methods = this.methodsOf(target);
-    if (!methods || methods.includes(method)) return notFound();
-    const allow = methods.join(', ');
-    return new PolicyRefusal(405, 'method_not_allowed', 'Method Not Allowed', `This path takes ${allow}`, {
-      headers: { Allow: allow },
-    });
-  }
 }
 
 /** The refusal of a path that does not exist. */

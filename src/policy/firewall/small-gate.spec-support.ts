@@ -14,6 +14,7 @@ import { CorsMiddleware } from '../cors/cors.middleware';
 import { MethodTable } from '../cors/method-table';
 import { OriginList } from '../cors/origin-list';
 import { ProblemFilter } from '../errors/problem.filter';
+import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
 import type { GateRequest } from '../request-state';
 import { RouteGuard } from '../route.guard';
 import { Routes } from '../routes';
@@ -57,6 +58,8 @@ export async function startSmallGate(
       OriginList,
       MethodTable,
       Routes,
+      AroundHandlers,
+      { provide: AROUND_POLICIES, useValue: [] },
       ...[RouteGuard, BodyGuard, InjectionGuard].map((useClass) => ({ provide: APP_GUARD, useClass })),
       { provide: APP_FILTER, useClass: ProblemFilter },
     ],
