@@ -71,7 +71,7 @@ describe('bookings', () => {
 
     it('needs an idempotency key', async () => {
       const answer = await call(first, '/appointments', { body: requestFor(freshSlot()), token });
-      expect([answer.status, answer.body['code']]).toEqual([400, 'idempotency_key_missing']);
+      expect([answer.status, answer.body.code]).toEqual([400, 'idempotency_key_missing']);
     });
 
     it('takes X-Idempotency-Key for the same, and refuses two that differ', async () => {
@@ -101,8 +101,8 @@ describe('bookings', () => {
         headers: { 'idempotency-key': randomUUID() },
       });
       expect(answer.status).toBe(status);
-      if (code !== undefined) expect(answer.body['code']).toBe(code);
-      expect(answer.headers.get('x-correlation-id')).toBe(answer.body['correlationId']);
+      if (code !== undefined) expect(answer.body.code).toBe(code);
+      expect(answer.headers.get('x-correlation-id')).toBe(answer.body.correlationId);
       expect(await world.sql(`SELECT count(*) FROM appointments`)).toEqual(before);
     });
 
@@ -113,7 +113,7 @@ describe('bookings', () => {
       const past = freshSlot();
       await world.sql(`UPDATE slots SET starts_at = now() - interval '1 minute' WHERE id = $1`, [past]);
       const answer = await book(requestFor(past));
-      expect([answer.status, (answer.body as unknown as Record<string, string>)['code']]).toEqual([409, 'slot_past']);
+      expect([answer.status, (answer.body as unknown as Record<string, string>).code]).toEqual([409, 'slot_past']);
     });
 
     it('gives a slot to exactly one of 1,000 racers over two processes', async () => {
@@ -207,7 +207,7 @@ describe('bookings', () => {
       const post = (action: string, body?: unknown) =>
         call(first, `${path}/${action}`, { method: 'POST', body, token, headers: { 'idempotency-key': randomUUID() } });
       const moved = await post('reschedule', { slotId: to });
-      expect([moved.status, moved.body['slotId'], moved.body['status']]).toEqual([200, to, 'confirmed']);
+      expect([moved.status, moved.body.slotId, moved.body.status]).toEqual([200, to, 'confirmed']);
       expect(
         await world.sql(`SELECT id, status FROM slots WHERE id = ANY($1) ORDER BY id`, [[from, to].sort()]),
       ).toEqual([from, to].sort().map((id) => ({ id, status: id === to ? 'booked' : 'available' })));

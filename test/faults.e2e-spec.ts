@@ -108,7 +108,7 @@ describe('when a process dies', () => {
     await holder.query('BEGIN');
     await holder.query('SELECT FROM slots WHERE id = $1 FOR UPDATE', [body.slotId]);
     const answer = await book(gate, token, body, randomUUID());
-    expect([answer.status, answer.body['error']]).toEqual([504, 'An unexpected error occurred']);
+    expect([answer.status, answer.body.error]).toEqual([504, 'An unexpected error occurred']);
     await until(async () => !(await active('%UPDATE slots%')));
     await holder.query('ROLLBACK');
     await holder.end();
@@ -124,7 +124,7 @@ describe('when a process dies', () => {
     let stopping = false;
     const client = async () => {
       while (!stopping) {
-        const answer = await call(gate, '/me', { token }).catch((error: Error) => ({ error }));
+        const answer = await call(gate, '/me', { token }).catch((error: unknown) => ({ error: error as Error }));
         if ('error' in answer) {
           // Refused before it was accepted is how a client learns that the port is closed; anything else was cut off.
           const cause = answer.error.cause ?? answer.error;
@@ -208,8 +208,8 @@ describe('when a server goes away', () => {
         const told =
           answer.status === 200 ||
           (answer.status === 503 &&
-            answer.body['correlationId'] !== undefined &&
-            answer.body['error'] === 'An unexpected error occurred' &&
+            answer.body.correlationId !== undefined &&
+            answer.body.error === 'An unexpected error occurred' &&
             answer.headers.has('retry-after'));
         if (!told) wrong.push(answer);
       }
@@ -260,7 +260,7 @@ describe('when everything else is flooded', () => {
     await holder.query('BEGIN');
     await holder.query('ALTER TABLE patients ADD COLUMN slow int'); // takes the exclusive lock without changing a row
     const flood = Array.from({ length: 60 }, () => call(gate, '/patients', { token }));
-    await until(async () => /requests_in_work{class="standard"} 12/.test((await call(gate, '/metrics')).text));
+    await until(async () => (await call(gate, '/metrics')).text.includes('requests_in_work{class="standard"} 12'));
     const overloaded = await call(gate, '/patients', { token });
     expect([overloaded.status, overloaded.headers.get('retry-after')]).toEqual([503, '1']);
 

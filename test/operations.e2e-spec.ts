@@ -14,6 +14,11 @@ describe('a running process', () => {
 
   it('is alive and ready, and says on what it rests', async () => {
     expect((await call(gate, '/health/live')).body).toEqual({ status: 'ok' });
-    expect((await call(gate, '/health/ready')).body).toEqual({ status: 'ok', postgres: 'up', redis: 'up', queues: 'up' });
+    expect((await call(gate, '/health/ready')).body).toEqual({
+      status: 'ok',
+      postgres: 'up',
+      redis: 'up',
+      queues: 'up',
+    });
   });
 });

@@ -12,6 +12,7 @@ import {
 } from './outbox/happenings';
 import { Lane } from './outbox/lane';
 import { Outside } from './outbox/outside';
+import { Client } from 'pg';
 import { call, tokenFor } from './support/api';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
@@ -40,7 +41,9 @@ describe('the events of bookings', () => {
 
   const start = (role: 'worker' | 'all' | 'api'): Promise<GateProcess> =>
     world.start({ GATEHOUSE_ROLE: role, WORKER_CONCURRENCY: '4', ...outside.environment });
-  const metrics = async (gate: GateProcess): Promise<string> => (await call(gate, '/metrics')).text;
+  // A worker tells no address of an API, only that of its health and metrics.
+  const metrics = async ({ log }: GateProcess): Promise<string> =>
+    (await call({ url: /http:\/\/[\w.]+:\d+/.exec(log)?.[0] ?? '' }, '/metrics')).text;
   const reach = (events: readonly string[], wanted: Record<string, number>, timeoutMs = 20_000): Promise<void> => {
     let last = {};
     return until(
@@ -176,7 +179,32 @@ describe('the events of bookings', () => {
     expect((await call(gate, '/dead-letters/evt_0000.sms/retry', { method: 'POST', token: agent })).status).toBe(403);
   });
 
-  it('are relayed by another process’s worker as soon as a booking wakes it', async () => {
+  it('wake the worker of another process, once for many', async () => {
+    const gate = await start('api');
+    const claims = { sub: 'sam', role: 'scheduling_agent', practice_id: practice, usage_plan: 'internal' };
+    const agent = await tokenFor(gate, claims);
+    const listener = new Client({ connectionString: world.superuserUrl });
+    await listener.connect();
+    try {
+      let notified = 0;
+      listener.on('notification', () => (notified += 1));
+      await listener.query('LISTEN gatehouse_outbox');
+      const bookings = Array.from({ length: 40 }, (_, n) =>
+        call(gate, '/appointments', {
+          token: agent,
+          body: { patientId: patientOf(practice), slotId: slotOf(practice, 2_700 + n), type: 'comprehensive_exam' },
+          headers: { 'Idempotency-Key': `n${n}` },
+        }),
+      );
+      expect((await Promise.all(bookings)).map(({ status }) => status)).toEqual(Array.from({ length: 40 }, () => 201));
+      await until(() => notified > 0);
+      expect(notified).toBeLessThan(40);
+    } finally {
+      await listener.end();
+    }
+  });
+
+  it('are carried from a booking over HTTP to its consumers, and so is its cancellation', async () => {
     const [gate, worker] = await Promise.all([start('api'), start('worker')]);
     const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
     const body = { patientId: patientOf(practice), slotId: slotOf(practice, 2_900), type: 'comprehensive_exam' };

@@ -43,11 +43,10 @@ async function followReadme(): Promise<string[]> {
 
 /** Runs a script of the checkout; a failure shows what it printed. */
 async function run(script: string, ...parameters: string[]): Promise<void> {
-  await promisify(execFile)(process.execPath, [join(root, script), ...parameters]).catch(
-    (error: { stdout: string; stderr: string }) => {
-      throw new Error(`${script} failed:\n${error.stdout}${error.stderr}`);
-    },
-  );
+  await promisify(execFile)(process.execPath, [join(root, script), ...parameters]).catch((error: unknown) => {
+    const { stdout, stderr } = error as { stdout: string; stderr: string };
+    throw new Error(`${script} failed:\n${stdout}${stderr}`);
+  });
 }
 
 describe('the README', () => {
@@ -84,7 +83,7 @@ describe('the README', () => {
     expect((await call(gate, '/announcements')).status).toBe(401);
 
     const listed = async (practice: string) =>
-      (await call(gate, '/announcements', { token: await token('provider', practice) })).body['data'];
+      (await call(gate, '/announcements', { token: await token('provider', practice) })).body.data;
     expect(await listed('practice_1')).toEqual([made.body]);
     expect(await listed('practice_2')).toEqual([]);
 

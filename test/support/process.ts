@@ -19,7 +19,7 @@ export class GateProcess {
   static async start(environment: Record<string, string>, dist: string = builtDir): Promise<GateProcess> {
     const gate = GateProcess.spawn(environment, dist);
     await until(
-      () => /ready as/.test(gate.output) || gate.child.exitCode !== null,
+      () => gate.output.includes('ready as') || gate.child.exitCode !== null,
       20_000,
       () => `no start:\n${gate.output}`,
     );
@@ -47,9 +47,9 @@ export class GateProcess {
     return this.child.pid;
   }
 
-  /** Where its API answers. */
+  /** Where it answers. */
   get url(): string {
-    const found = /API\s+(http:\S+)/.exec(this.output)?.[1];
+    const found = /(?:API|health)\s+(http:\/\/[^/\s]+)/.exec(this.output)?.[1];
     if (found === undefined) throw new Error(`The process told no address:\n${this.output}`);
     return found;
   }

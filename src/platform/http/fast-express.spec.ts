@@ -2,7 +2,7 @@ import { Controller, Get, type INestApplication, Module, Post, Req, Res, type Ty
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Request, Response } from 'express';
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { FastExpressAdapter } from './fast-express.adapter';
 import { Rendered } from './rendered';
 
@@ -78,7 +78,9 @@ class EverythingController {
   }
 
   @Get('nothing')
-  nothing(): void {}
+  nothing(): void {
+    // answers without a body
+  }
 }
 
 @Module({ controllers: [EverythingController] })
@@ -157,7 +159,7 @@ describe('FastExpressAdapter', () => {
   it('creates requests and responses that need no new prototype', async () => {
     const express = fast.app.getHttpAdapter().getInstance() as { request: object; response: object };
     let prototypes: unknown[] = [];
-    fast.app.getHttpServer().prependOnceListener('request', (request: object, response: object) => {
+    (fast.app.getHttpServer() as Server).prependOnceListener('request', (request: object, response: object) => {
       prototypes = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)];
     });
     await fetch(`${fast.url}/json`);

@@ -36,7 +36,6 @@ const strategyName = 'bearer';
 const algorithms: ReadonlySet<unknown> = new Set(['RS256', 'ES256', 'EdDSA']);
 /** RFC 7519 §5.1 and RFC 9068 §2.1; `typ` is compared without case and without `application/`. */
 const types: ReadonlySet<string> = new Set(['jwt', 'at+jwt']);
-const maxKeyIdLength = 256;
 
 // passport-jwt names this hook for replacing its verifier, jsonwebtoken, which knows no EdDSA.
 (Strategy as typeof Strategy & { JwtVerifier: JwtVerifier }).JwtVerifier = (token, { key, at }, { audience }, done) => {
@@ -110,7 +109,7 @@ export class BearerStrategy extends PassportStrategy(Strategy, strategyName) {
     if (typ !== undefined && !(typeof typ === 'string' && types.has(typ.toLowerCase().replace(/^application\//, '')))) {
       throw new TokenRefused('malformed', 'typ is not that of an access token');
     }
-    if (typeof kid !== 'string' || kid === '' || kid.length > maxKeyIdLength) {
+    if (typeof kid !== 'string' || kid === '') {
       throw new TokenRefused('malformed', 'kid is missing');
     }
     const key = await this.keys.find(kid);

@@ -41,9 +41,12 @@ describe('rotation', () => {
   it('ends what a key proved whose kid now names another key', async () => {
     const token = await sign(first);
     expect(await authoriser.ask(token)).toMatchObject(ana);
+    const successor = await sign(second, { kid: first.kid, alg: 'RS256' });
+    expect(await authoriser.ask(successor)).toMatchObject(refused);
     issuer.publish({ ...second, jwk: { ...second.jwk, kid: first.kid } });
     await authoriser.keys.refresh();
     expect(await authoriser.ask(token)).toMatchObject(refused);
+    expect(await authoriser.ask(successor)).toMatchObject(ana);
   });
 
   it('keeps identities whose key is still there', async () => {

@@ -6,7 +6,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { Clock, Config, ConfigModule } from '../../platform/config';
-import { ContextModule, freshContext } from '../../platform/context';
+import { Context, ContextModule, freshContext } from '../../platform/context';
 import { Redis, RedisModule } from '../../platform/redis';
 import { Metrics, TelemetryModule } from '../../platform/telemetry';
 import { Public } from '../auth/access.decorators';
@@ -14,6 +14,7 @@ import type { Caller } from '../auth/caller';
 import { MethodTable } from '../cors/method-table';
 import { ProblemFilter } from '../errors/problem.filter';
 import type { GateRequest } from '../request-state';
+import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
 import { RouteGuard } from '../route.guard';
 import { Routes } from '../routes';
 import { AppPlansStore } from './app-plans.store';
@@ -106,6 +107,8 @@ describe('throttling', () => {
       controllers: [ApiController],
       providers: [
         Routes,
+        AroundHandlers,
+        { provide: AROUND_POLICIES, useValue: [] },
         MethodTable,
         { provide: APP_GUARD, useClass: RouteGuard },
         { provide: APP_GUARD, useClass: ThrottlingGuard },
@@ -122,7 +125,7 @@ describe('throttling', () => {
       work.tenant = tenant;
       request.gate = { work, startedAt: 0, ip: '', route: undefined, caller: undefined, rawBody: undefined };
       if (clientId) request.gate.caller = { ...nobody, clientId, usagePlan: usagePlan === '' ? undefined : usagePlan };
-      next();
+      started.get(Context).run(work, next);
     });
     await started.listen(0, '127.0.0.1');
     apps.push(started);
