@@ -152,6 +152,12 @@ describe('after a revocation', () => {
     expect(await authoriser.ask(await sign())).toMatchObject(ana);
   });
 
+  it('by jti refuses that token whenever it was issued', async () => {
+    revoke('jti', 'tok_1');
+    clock.advance(5_000);
+    expect(await authoriser.ask(await sign({ jti: 'tok_1' }))).toMatchObject(revoked);
+  });
+
   it('forgets it once every token that it covers has expired', async () => {
     const expiresAt = new Date(clock.now() + 1_000);
     authoriser.revocations.add({ kind: 'jti', value: 'tok_1', revokedAt: new Date(clock.now()), expiresAt });

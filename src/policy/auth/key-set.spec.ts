@@ -128,14 +128,13 @@ describe('what an issuer may answer', () => {
   }
 
   it.each([
-    ['another issuer’s discovery document', { issuer: 'https://evil.example', jwks_uri: 'http://127.0.0.1:1/' }],
-    ['a discovery document without keys', {}],
-    ['a discovery document that is a list', []],
+    ['another issuer’s discovery document', () => ({ issuer: 'https://evil.example', jwks_uri: `${issuer.url}/keys` })],
+    ['a discovery document without keys', () => ({ issuer: issuer.url })],
+    ['a discovery document that is a list', () => []],
   ])('is not %s', async (_, document) => {
-    const answer = Array.isArray(document) ? document : { issuer: issuer.url, ...document };
-    issuer.answers.set('/.well-known/openid-configuration', (_request, response) =>
-      response.end(JSON.stringify(answer)),
-    );
+    issuer.answers.set('/.well-known/openid-configuration', (_request, response) => {
+      response.end(JSON.stringify(document()));
+    });
     await expectUnfetched();
   });
 

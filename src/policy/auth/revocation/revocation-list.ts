@@ -44,8 +44,7 @@ export class RevocationList {
   /** Takes a revocation in; one that is known already changes nothing. */
   add({ kind, value, revokedAt, expiresAt }: Revocation): void {
     const known = this.cutoffs[kind].get(value);
-    // A `jti` names one token, whenever it was issued.
-    const issuedUntil = kind === 'jti' ? Infinity : Math.floor(revokedAt.getTime() / 1000);
+    const issuedUntil = Math.floor(revokedAt.getTime() / 1000);
     this.cutoffs[kind].set(value, {
       issuedUntil: Math.max(issuedUntil, known?.issuedUntil ?? -Infinity),
       expiresAt: Math.max(expiresAt.getTime(), known?.expiresAt ?? 0),
@@ -66,6 +65,7 @@ export class RevocationList {
 
   private find({ tokenId, userId, clientId, issuedAt }: Caller): boolean {
     const { jti, sub, clientId: client } = this.cutoffs;
+    // A `jti` names one token, whenever it was issued.
     return (
       (tokenId !== undefined && jti.has(tokenId)) ||
       isCut(sub.get(userId), issuedAt) ||
