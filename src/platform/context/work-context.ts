@@ -1,5 +1,5 @@
 import { Global, Injectable, Module } from '@nestjs/common';
-import { ClsModule, type ClsStore, ClsServiceManager } from 'nestjs-cls';
+import { type ClsStore, ClsServiceManager } from 'nestjs-cls';
 
 /** Which share of a process and of the database pool a piece of work draws from. */
 export type WorkClass = 'critical' | 'standard' | 'bulk';
@@ -63,6 +63,10 @@ export function freshContext({
   };
 }
 
+/**
+ * Without `ClsModule.forRoot`: it registers a global guard and a global interceptor that do nothing, and the interceptor alone
+ * costs every request a chain of observables.
+ */
 @Global()
-@Module({ imports: [ClsModule.forRoot({ global: true })], providers: [Context], exports: [Context] })
+@Module({ providers: [Context], exports: [Context] })
 export class ContextModule {}
