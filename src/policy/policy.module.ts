@@ -2,6 +2,7 @@ import { type DynamicModule, type INestApplication, Module, type NestMiddleware,
 import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import type { NextFunction, Response } from 'express';
 import type { Config } from '../platform/config';
+import { SystemDatabaseModule } from '../platform/database/system';
 import { AuthModule } from './auth/auth.module';
 import { AuthenticationGuard } from './auth/authentication.guard';
 import { RolesGuard } from './auth/roles.guard';
@@ -19,6 +20,7 @@ import { FirewallRecord } from './firewall/firewall-record';
 import { FirewallMiddleware } from './firewall/firewall.middleware';
 import { InjectionGuard } from './firewall/injection.guard';
 import { IdempotencyPolicy } from './idempotency/idempotency.policy';
+import { IdempotencyPurge } from './idempotency/idempotency.purge';
 import { IdempotencyStore } from './idempotency/idempotency.store';
 import { AROUND_POLICIES, AroundHandlers, type AroundPolicy } from './pipeline/around';
 import type { GateRequest } from './request-state';
@@ -66,8 +68,17 @@ export class PolicyModule {
   static async register(config: Config): Promise<DynamicModule> {
     return {
       module: PolicyModule,
-      imports: [DiscoveryModule, ThrottlingModule, await AuthModule.register(config)],
-      providers: [...pipeline, Routes, Draining, FirewallRecord, OriginList, MethodTable, IdempotencyStore],
+      imports: [DiscoveryModule, SystemDatabaseModule, ThrottlingModule, await AuthModule.register(config)],
+      providers: [
+        ...pipeline,
+        Routes,
+        Draining,
+        FirewallRecord,
+        OriginList,
+        MethodTable,
+        IdempotencyStore,
+        IdempotencyPurge,
+      ],
     };
   }
 }

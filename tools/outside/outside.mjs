@@ -2,7 +2,7 @@
 // get in memory and know a repetition again, as the real ones do. Never part of a deployment.
 import { createServer } from 'node:http';
 
-const host = '127.0.0.1';
+const host = process.env.OUTSIDE_HOST ?? '127.0.0.1';
 const port = Number(process.env.OUTSIDE_PORT ?? 4010);
 const maxBodyBytes = 1_048_576;
 /**
