@@ -7,14 +7,14 @@ import { Log } from '../../platform/telemetry';
 const everyMs = 60_000;
 const batchSize = 5_000;
 
-/** The BRIN index on `expires_at` finds the old pages; the lock is skipped where another worker is at it. */
+/** The BRIN index on `expires_at` finds the old pages; a key that was taken again meanwhile is judged again, and stays. */
 const purge = statement<{ count: number }>(
   'idempotency.purge',
   `WITH old AS (
-     SELECT tenant_id, key_hash FROM idempotency_records WHERE expires_at < now() LIMIT $1 FOR UPDATE SKIP LOCKED
+     SELECT tenant_id, key_hash FROM idempotency_records WHERE expires_at < now() LIMIT $1
    ), gone AS (
      DELETE FROM idempotency_records r USING old
-     WHERE r.tenant_id = old.tenant_id AND r.key_hash = old.key_hash RETURNING 1
+     WHERE r.tenant_id = old.tenant_id AND r.key_hash = old.key_hash AND r.expires_at < now() RETURNING 1
    )
    SELECT count(*)::int AS count FROM gone`,
 );
