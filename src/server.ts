@@ -42,6 +42,7 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
   mountDocs(app, config, config.get('NODE_ENV') === 'development' ? useDemoExamples : () => undefined);
   await app.listen(config.get('PORT'), config.get('HOST'));
   const server = app.getHttpServer();
+  server.setTimeout(stalledAfterMs);
   server.on('clientError', limits.onClientError);
   server.on('checkContinue', limits.onCheckContinue);
   const address = server.address();
@@ -58,9 +59,13 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
       await sleep(config.get('SHUTDOWN_DRAIN_MS'));
       await finish(server);
       await app.close();
+      log.close();
     },
   };
 }
+
+/** A connection on which nothing moves for so long is ended: above the deadline, so that no answer is cut. */
+const stalledAfterMs = 35_000;
 
 /** How long connections may still bring a request that was on its way when the port closed, in milliseconds. */
 const graceMs = 250;

@@ -120,18 +120,13 @@ describe('when a process dies', () => {
     const gate = await world.start({ SHUTDOWN_DRAIN_MS: '400' });
     const token = await tokenFor(gate, agentOf(practice));
     const statuses = new Map<number, number>();
-    const cut: unknown[] = [];
     let stopping = false;
     const client = async () => {
       while (!stopping) {
-        const answer = await call(gate, '/me', { token }).catch((error: unknown) => ({ error: error as Error }));
-        if ('error' in answer) {
-          // Refused before it was accepted is how a client learns that the port is closed; anything else was cut off.
-          const cause = answer.error.cause ?? answer.error;
-          const { code, syscall } = cause as NodeJS.ErrnoException;
-          if (code !== 'ECONNREFUSED' && syscall !== 'connect') cut.push(cause);
-          return;
-        }
+        const answer = await call(gate, '/me', { token }).catch(() => undefined);
+        // The port closes under a client sooner or later, also with connections in the kernel's queue that the process
+        // never accepted; what counts is what the process did accept.
+        if (!answer) return;
         statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
       }
     };
@@ -141,8 +136,9 @@ describe('when a process dies', () => {
     await Promise.all(clients);
     stopping = true;
     expect(await ended).toBe(0);
-    expect(cut).toEqual([]);
-    expect([...statuses.keys()]).toEqual([200]);
+    const begun = gate.log.split('\n').filter((line) => line.includes('"route":"GET /me"'));
+    expect(begun.filter((line) => !line.includes('"status":200'))).toEqual([]);
+    expect([...statuses]).toEqual([[200, begun.length]]);
   });
 });
 
@@ -177,7 +173,8 @@ describe('when a server goes away', () => {
     process.kill(stopped, 'SIGSTOP');
     for (let n = 0; n < 20; n += 1) expect((await call(gate, '/patients', { token: standard })).status).toBe(200);
     expect(await metric('throttle_degraded')).toBe(1);
-    expect((await call(gate, '/health/ready')).body).toMatchObject({ status: 'degraded', redis: 'down' });
+    await until(async () => (await call(gate, '/health/ready')).body.status === 'degraded');
+    expect((await call(gate, '/health/ready')).body).toMatchObject({ redis: 'down' });
     process.kill(stopped, 'SIGKILL'); // and it comes back empty, on the same port
     await until(async () => (await metric('redis_up')) === 1, 20_000);
     await until(async () => (await metric('throttle_degraded')) === 0, 20_000);
@@ -252,7 +249,7 @@ describe('when everything else is flooded', () => {
   });
   afterAll(() => world.end());
 
-  it('books on connections and in slots that nobody else can take', async () => {
+  it('serves the critical class on connections and in slots that nobody else can take', async () => {
     const token = await tokenFor(gate, agentOf(practice));
     const holder = new Client({ connectionString: world.superuserUrl });
     await holder.connect();

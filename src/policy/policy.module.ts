@@ -51,7 +51,7 @@ const guards = [
 ];
 
 /** Around the handler, from the outermost to the innermost. */
-const around = [ConcurrencyPolicy, DeadlinePolicy, IdempotencyPolicy, ResponsePolicy];
+const around = [DeadlinePolicy, ConcurrencyPolicy, IdempotencyPolicy, ResponsePolicy];
 
 const pipeline: Provider[] = [
   ...before,

@@ -1,15 +1,23 @@
 import { Injectable } from '@nestjs/common';
+import { Clock } from '../../platform/config';
 import { DatabaseUnavailable, statement, UnitOfWork } from '../../platform/database';
 import { Redis } from '../../platform/redis';
 import type { ReadinessView } from './health.controller';
+
+/** How long an answer stands: strangers may ask as often as they like, and a connection is spent once. */
+const answerStandsMs = 1_000;
 
 const ping = statement('operations.ping', 'SELECT');
 
 @Injectable()
 export class HealthService {
+  private last: Promise<ReadinessView> | undefined;
+  private askedAt = 0;
+
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly redis: Redis,
+    private readonly clock: Clock,
   ) {}
 
   /**
@@ -17,7 +25,16 @@ export class HealthService {
    * lost Redis would take every node out of service.
    * @throws DatabaseUnavailable (503) when Postgres does not answer
    */
-  async readiness(): Promise<ReadinessView> {
+  readiness(): Promise<ReadinessView> {
+    const now = this.clock.now();
+    if (!this.last || Math.abs(now - this.askedAt) > answerStandsMs) {
+      this.askedAt = now;
+      this.last = this.ask();
+    }
+    return this.last;
+  }
+
+  private async ask(): Promise<ReadinessView> {
     try {
       await this.unitOfWork.run(() => this.unitOfWork.query(ping));
     } catch (error) {

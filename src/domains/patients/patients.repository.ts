@@ -22,8 +22,9 @@ const one = statement<Patient>(
 const list = statement<Patient>(
   'patients.list',
   `SELECT ${columns} FROM patients p
-   WHERE p.practice_id = $1 AND (p.last_name, p.first_name, p.id) > ($2, $3, $4)
-   ORDER BY p.last_name, p.first_name, p.id LIMIT $5`,
+   WHERE p.practice_id = $1 AND ($2 = '' OR (p.last_name, p.first_name, p.id) > (
+     SELECT last_name, first_name, id FROM patients WHERE practice_id = $1 AND id = $2))
+   ORDER BY p.last_name, p.first_name, p.id LIMIT $3`,
 );
 
 const practiceOf = statement<{ practiceId: string | null }>(
@@ -41,8 +42,8 @@ export class PatientsRepository {
   }
 
   /** Sorted by last name, first name, id; one row more than `limit` where there are more. */
-  list(practiceId: string, after: readonly [string, string, string], limit: number): Promise<Patient[]> {
-    return this.unitOfWork.query(list, [practiceId, ...after, limit + 1]);
+  list(practiceId: string, afterId: string, limit: number): Promise<Patient[]> {
+    return this.unitOfWork.query(list, [practiceId, afterId, limit + 1]);
   }
 
   /** Which practice has this patient, whoever asks; nothing else of it. */

@@ -34,9 +34,10 @@ export class PatientsService {
 
   @Transactional()
   async list(caller: Caller, { limit, cursor }: ListPatients): Promise<Page<Patient>> {
-    const after = (cursor === undefined ? ['', '', ''] : keysOf(cursor, 3)) as [string, string, string];
-    const rows = await this.repository.list(practiceOf(caller), after, limit);
-    return pageFrom(rows, limit, ({ lastName, firstName, id }) => [lastName, firstName, id]);
+    // The cursor holds the id alone: it stands in URLs, and a name there would be PHI in every proxy's log.
+    const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
+    const rows = await this.repository.list(practiceOf(caller), afterId, limit);
+    return pageFrom(rows, limit, ({ id }) => [id]);
   }
 
   /** Says why a patient cannot be seen, and counts it where it is another practice's. Needs an open transaction. */

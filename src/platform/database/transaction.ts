@@ -28,6 +28,7 @@ export class Transaction implements Sql {
     private readonly client: pg.PoolClient,
     private readonly preparedStatements: boolean,
     private readonly opening: Promise<unknown>,
+    private readonly context: WorkContext | undefined,
   ) {}
 
   /** Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. */
@@ -40,9 +41,13 @@ export class Transaction implements Sql {
     if (context?.expired) throw new StatementCancelled();
     const begin = beginText(options.tenant, connections);
     const client = await connections.take(workClass);
+    if (context?.expired) {
+      connections.give(client, workClass, false);
+      throw new StatementCancelled();
+    }
     const opening = client.query(begin);
     opening.catch(() => undefined); // seen again, and thrown, by the first statement and by the commit
-    const transaction = new Transaction(client, connections.settings.preparedStatements, opening);
+    const transaction = new Transaction(client, connections.settings.preparedStatements, opening, context);
     const cancel = () => {
       const { processID } = client as pg.PoolClient & { processID: number };
       // The cancellation may arrive after this transaction; the connection is given up, lest it hit somebody else's.
@@ -65,6 +70,8 @@ export class Transaction implements Sql {
 
   async query<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
     if (!this.open) throw new Error(`"${statement.name}" was sent after its transaction had ended`);
+    // Cancelling hits the statement that runs; what would come after it must not begin.
+    if (this.context?.expired) throw new StatementCancelled();
     const result = await this.client.query<Row & pg.QueryResultRow>({
       ...(this.preparedStatements ? { name: statement.name } : {}),
       text: statement.text,
@@ -76,6 +83,7 @@ export class Transaction implements Sql {
   /** Sends `COMMIT` behind whatever was sent before and makes sure that Postgres did commit. */
   async commit(): Promise<void> {
     if (!this.open) return;
+    if (this.context?.expired) throw new StatementCancelled();
     this.open = false;
     const [, committed] = await Promise.all([this.opening, this.client.query('COMMIT')]);
     // After a failed statement Postgres answers COMMIT with ROLLBACK, and no error.

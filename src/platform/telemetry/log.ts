@@ -14,21 +14,23 @@ type Fields = Readonly<Record<string, unknown>>;
 export class Log implements LoggerService {
   private readonly logger: Logger;
   private readonly accessLogger: Logger;
+  private readonly stream: DestinationStream;
 
   constructor(config: Config, destination?: DestinationStream) {
     const context = new Context();
     const options = {
       level: config.get('LOG_LEVEL'),
       base: { role: config.get('GATEHOUSE_ROLE'), pid: process.pid },
+      serializers: { err: withoutValues },
       redact: ['authorization', 'cookie', 'token', '*.authorization', '*.cookie', '*.token'],
       mixin: () => {
         const { current } = context;
         return current ? { correlationId: current.correlationId, requestId: current.requestId } : {};
       },
     };
-    const stream = destination ?? destinationOf(config.get('LOG_FORMAT'));
-    this.logger = pino(options, stream);
-    this.accessLogger = pino({ ...options, mixin: undefined, redact: undefined }, stream);
+    this.stream = destination ?? destinationOf(config.get('LOG_FORMAT'));
+    this.logger = pino(options, this.stream);
+    this.accessLogger = pino({ ...options, mixin: undefined, redact: undefined }, this.stream);
     if (!destination) setInterval(() => this.logger.flush(), 500).unref();
   }
 
@@ -62,14 +64,27 @@ export class Log implements LoggerService {
     this.logger.fatal({ origin }, message);
   }
 
-  flush(): void {
-    this.logger.flush();
+  /** Writes what is still in memory, before the process ends. */
+  close(): void {
+    (this.stream as DestinationStream & { flushSync?: () => void }).flushSync?.();
   }
 
   private write(level: 'warn' | 'error' | 'debug', fields: Fields | string, message: string | undefined): void {
     if (typeof fields === 'string') this.logger[level]({ origin: message }, fields);
     else this.logger[level](fields, message ?? '');
   }
+}
+
+/**
+ * An error without what it was about: Postgres repeats whole rows in `detail` and `where`, and those may be PHI.
+ * `message` and `stack` of a driver's error name columns and constraints, never values of a row.
+ */
+export function withoutValues(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { name, message, stack, cause } = error;
+  const { code, constraint, table } = error as Error & { code?: unknown; constraint?: unknown; table?: unknown };
+  const told = { type: name, message, code, constraint, table, stack };
+  return cause === undefined ? told : { ...told, cause: withoutValues(cause) };
 }
 
 /** JSON is written in blocks, since a write for each line would cost as much as the request it tells of. */

@@ -12,6 +12,6 @@ export class TelemetryModule implements OnApplicationShutdown {
   constructor(private readonly log: Log) {}
 
   onApplicationShutdown(): void {
-    this.log.flush();
+    this.log.close();
   }
 }

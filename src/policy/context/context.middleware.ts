@@ -7,6 +7,9 @@ import { Context, freshContext } from '../../platform/context';
 import type { GateRequest } from '../request-state';
 import { Draining } from './draining';
 
+/** Answers of one connection that its client has not read. */
+const maxUnreadBytes = 1_048_576;
+
 const correlationPattern = /^[A-Za-z0-9_.-]{1,128}$/;
 /** W3C Trace Context §3.2.2. */
 const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -25,6 +28,11 @@ export class ContextMiddleware implements NestMiddleware<GateRequest, Response> 
   }
 
   use(request: GateRequest, response: Response, next: NextFunction): void {
+    // A client that asks and never reads is cut off, or its unread answers would fill the memory.
+    if (request.socket.writableLength > maxUnreadBytes) {
+      request.socket.destroy();
+      return;
+    }
     const given = request.headers['x-correlation-id'];
     const trace = request.headers.traceparent;
     const requestId = randomUUID();

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { performance } from 'node:perf_hooks';
 import { Config } from '../../platform/config';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import type { AroundPolicy, Passage } from '../pipeline/around';
@@ -13,6 +14,8 @@ export class DeadlinePolicy implements AroundPolicy {
   }
 
   around({ request }: Passage, next: () => Promise<unknown>): Promise<unknown> {
+    // The deadline is the request's, not the handler's: what its body and the guards took is gone.
+    const remainingMs = Math.max(0, this.deadlineMs - (performance.now() - request.gate.startedAt));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const { work } = request.gate;
@@ -21,7 +24,7 @@ export class DeadlinePolicy implements AroundPolicy {
         reject(
           new PolicyRefusal(504, 'deadline_exceeded', 'An unexpected error occurred', 'An unexpected error occurred'),
         );
-      }, this.deadlineMs);
+      }, remainingMs);
       next().then(
         (result) => {
           clearTimeout(timer);

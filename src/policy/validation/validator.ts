@@ -46,7 +46,7 @@ function describe({ instancePath, keyword, params, message }: ErrorObject): Inpu
   if (keyword === 'additionalProperties') return { path, message: 'is not known here' };
   if (keyword === 'required') return { path, message: 'is required' };
   if (keyword === 'enum') return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` };
-  return { path: path === '' ? '/' : path, message: message ?? 'is invalid' };
+  return { path, message: message ?? 'is invalid' };
 }
 
 function escapePointer(name: string): string {
