@@ -1,4 +1,4 @@
-/** A patient as a domain sees one. Dates and times are text in the practice's own calendar. */
+/** A patient as the domain sees one. */
 export interface Patient {
   readonly id: string;
   readonly firstName: string;
