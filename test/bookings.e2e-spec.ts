@@ -67,6 +67,11 @@ describe('bookings', () => {
       expect(answer.body.date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
       expect(answer.body.time).toMatch(/^\d{2}:\d{2}$/);
       expect(await world.sql(`SELECT status FROM slots WHERE id = $1`, [slotId])).toEqual([{ status: 'booked' }]);
+      const events = await world.sql(
+        `SELECT type, tenant_id, payload->>'appointmentId' AS id FROM outbox_events WHERE payload->>'slotId' = $1`,
+        [slotId],
+      );
+      expect(events).toEqual([{ type: 'appointment.booked', tenant_id: ours.id, id: answer.body.appointmentId }]);
     });
 
     it('needs an idempotency key', async () => {
@@ -270,6 +275,7 @@ describe('bookings', () => {
         `/slots?date=${day?.date ?? ''}&status=available&limit=100`,
         { token },
       );
+      expect(free.body.data.length).toBeGreaterThan(0);
       expect(free.body.data.every(({ status }) => status === 'available')).toBe(true);
     });
 

@@ -1,5 +1,5 @@
 import { Controller, Get, Param, Post, Query } from '@nestjs/common';
-import { CrossTenant, pageOf, Responds, Roles } from '../../policy';
+import { type Caller, CrossTenant, CurrentCaller, pageOf, Responds, Roles } from '../../policy';
 import { DeadLettersService } from './dead-letters.service';
 import { DeadLetterView, ListDeadLetters, RetriedView } from './dto/dead-letter.view';
 
@@ -17,7 +17,7 @@ export class DeadLettersController {
 
   @Post(':id/retry')
   @Responds(202, RetriedView)
-  retry(@Param('id') id: string) {
-    return this.deadLetters.retry(id);
+  retry(@CurrentCaller() caller: Caller, @Param('id') id: string) {
+    return this.deadLetters.retry(caller, id);
   }
 }

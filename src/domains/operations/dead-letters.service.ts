@@ -1,12 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { type DeadLetter, DeadLetters } from '../../platform/outbox';
-import { keysOf, type Page, pageFrom } from '../../policy';
+import { Log } from '../../platform/telemetry';
+import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
 import { DeadLetterUnknown, NotDead } from './dead-letters.errors';
 import type { ListDeadLetters } from './dto/dead-letter.view';
 
 @Injectable()
 export class DeadLettersService {
-  constructor(private readonly deadLetters: DeadLetters) {}
+  constructor(
+    private readonly deadLetters: DeadLetters,
+    private readonly log: Log,
+  ) {}
 
   /** Newest events first. */
   async list({ limit, cursor, consumer }: ListDeadLetters): Promise<Page<DeadLetter>> {
@@ -20,9 +24,10 @@ export class DeadLettersService {
    * Gives a delivery the full schedule of retries again, from now.
    * @throws DeadLetterUnknown, NotDead
    */
-  async retry(id: string): Promise<{ id: string; status: string }> {
+  async retry(caller: Caller, id: string): Promise<{ id: string; status: string }> {
     switch (await this.deadLetters.retry(id)) {
       case 'retried':
+        this.log.info({ actor: caller.userId, deadLetter: id }, 'A dead letter is tried again');
         return { id, status: 'pending' };
       case 'not_dead':
         throw new NotDead(id);
