@@ -7,12 +7,13 @@ import { AuthModule } from './auth/auth.module';
 import { AuthenticationGuard } from './auth/authentication.guard';
 import { RolesGuard } from './auth/roles.guard';
 import { BodyGuard } from './body/body.guard';
+import { AdmissionMiddleware } from './concurrency/admission.middleware';
 import { ConcurrencyPolicy } from './concurrency/concurrency.policy';
 import { AccessLogMiddleware } from './context/access-log.middleware';
 import { ContextMiddleware } from './context/context.middleware';
 import { Draining } from './context/draining';
 import { CorsMiddleware } from './cors/cors.middleware';
-import { MethodTable } from './cors/method-table';
+import { RouteTable } from './route-table';
 import { OriginList } from './cors/origin-list';
 import { DeadlinePolicy } from './deadline/deadline.policy';
 import { ProblemFilter } from './errors/problem.filter';
@@ -36,7 +37,7 @@ import { ValidationGuard } from './validation/validation.guard';
 // database connection stands last.
 
 /** Before routing: on every answer, whatever becomes of the request. */
-const before = [ContextMiddleware, AccessLogMiddleware, FirewallMiddleware, CorsMiddleware];
+const before = [ContextMiddleware, AccessLogMiddleware, AdmissionMiddleware, FirewallMiddleware, CorsMiddleware];
 
 /** Before the handler, on a known route. */
 const guards = [
@@ -75,7 +76,7 @@ export class PolicyModule {
         Draining,
         FirewallRecord,
         OriginList,
-        MethodTable,
+        RouteTable,
         IdempotencyStore,
         IdempotencyPurge,
       ],

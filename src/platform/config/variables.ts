@@ -95,9 +95,9 @@ export const variables = {
   ),
   DATABASE_POOL_SIZE: required('20', integer(1, 500), 'connections of this process as the runtime role'),
   DATABASE_POOL_CRITICAL: required(
-    '6',
+    '14',
     integer(0, 499),
-    'connections of the pool that only the critical class may take',
+    'connections of the pool that only the critical class may take; the rest is what others may keep the database busy with',
   ),
   DATABASE_PREPARED_STATEMENTS: required(
     'on',

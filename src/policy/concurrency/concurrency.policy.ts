@@ -31,9 +31,7 @@ export class ConcurrencyPolicy implements AroundPolicy {
     const { workClass } = route;
     if (!this.gate.tryTake(workClass)) {
       this.refused.inc({ class: workClass });
-      throw new PolicyRefusal(503, 'overloaded', 'An unexpected error occurred', 'An unexpected error occurred', {
-        headers: { 'Retry-After': '1' },
-      });
+      throw overloaded();
     }
     try {
       return await next();
@@ -41,4 +39,10 @@ export class ConcurrencyPolicy implements AroundPolicy {
       this.gate.give(workClass);
     }
   }
+}
+
+/** The refusal of what is beyond a class's share. */
+export function overloaded(): PolicyRefusal {
+  const text = 'An unexpected error occurred';
+  return new PolicyRefusal(503, 'overloaded', text, text, { headers: { 'Retry-After': '1' } });
 }

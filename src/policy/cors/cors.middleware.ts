@@ -4,7 +4,7 @@ import { PolicyRefusal } from '../errors/policy-refusal';
 import { problemOf } from '../errors/problem';
 import { send } from '../errors/problem.filter';
 import type { GateRequest } from '../request-state';
-import { MethodTable, notFound } from './method-table';
+import { RouteTable, notFound } from '../route-table';
 import { OriginList } from './origin-list';
 import { isOwnOrigin } from './own-origin';
 
@@ -59,7 +59,7 @@ const maxAgeSeconds = '86400';
 export class CorsMiddleware implements NestMiddleware<GateRequest, Response> {
   constructor(
     private readonly origins: OriginList,
-    private readonly methods: MethodTable,
+    private readonly methods: RouteTable,
   ) {}
 
   use(request: GateRequest, response: Response, next: NextFunction): void {

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, NotFoundException } from '@nestjs/common';
 import type { Response } from 'express';
 import { Log } from '../../platform/telemetry';
-import { MethodTable } from '../cors/method-table';
+import { RouteTable } from '../route-table';
 import type { GateRequest } from '../request-state';
 import { PolicyRefusal } from './policy-refusal';
 import { type Problem, problemOf } from './problem';
@@ -11,7 +11,7 @@ import { type Problem, problemOf } from './problem';
 export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly log: Log,
-    private readonly methods: MethodTable,
+    private readonly methods: RouteTable,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {

@@ -8,10 +8,11 @@ import { ContextModule } from '../../platform/context';
 import { FastExpressAdapter } from '../../platform/http';
 import { Log, Metrics } from '../../platform/telemetry';
 import { BodyGuard } from '../body/body.guard';
+import { AdmissionMiddleware } from '../concurrency/admission.middleware';
 import { ContextMiddleware } from '../context/context.middleware';
 import { Draining } from '../context/draining';
 import { CorsMiddleware } from '../cors/cors.middleware';
-import { MethodTable } from '../cors/method-table';
+import { RouteTable } from '../route-table';
 import { OriginList } from '../cors/origin-list';
 import { ProblemFilter } from '../errors/problem.filter';
 import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
@@ -44,7 +45,7 @@ export async function startSmallGate(
 ): Promise<SmallGate> {
   const config = Config.from({ NODE_ENV: 'test', LOG_LEVEL: 'info', ...environment });
   const lines: string[] = [];
-  const before = [ContextMiddleware, FirewallMiddleware, CorsMiddleware];
+  const before = [ContextMiddleware, AdmissionMiddleware, FirewallMiddleware, CorsMiddleware];
 
   @Module({
     imports: [ConfigModule.register(config, clock), ContextModule, DiscoveryModule],
@@ -56,7 +57,7 @@ export async function startSmallGate(
       Draining,
       FirewallRecord,
       OriginList,
-      MethodTable,
+      RouteTable,
       Routes,
       AroundHandlers,
       { provide: AROUND_POLICIES, useValue: [] },

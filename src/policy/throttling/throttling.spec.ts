@@ -11,7 +11,7 @@ import { Redis, RedisModule } from '../../platform/redis';
 import { Metrics, TelemetryModule } from '../../platform/telemetry';
 import { Public } from '../auth/access.decorators';
 import type { Caller } from '../auth/caller';
-import { MethodTable } from '../cors/method-table';
+import { RouteTable } from '../route-table';
 import { ProblemFilter } from '../errors/problem.filter';
 import type { GateRequest } from '../request-state';
 import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
@@ -109,7 +109,7 @@ describe('throttling', () => {
         Routes,
         AroundHandlers,
         { provide: AROUND_POLICIES, useValue: [] },
-        MethodTable,
+        RouteTable,
         { provide: APP_GUARD, useClass: RouteGuard },
         { provide: APP_GUARD, useClass: ThrottlingGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },

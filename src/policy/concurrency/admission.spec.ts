@@ -1,0 +1,141 @@
+import { Controller, Get, Param } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { until } from '../../../test/support/until';
+import { Metrics } from '../../platform/telemetry';
+import { Public } from '../auth/access.decorators';
+import { type SmallGate, startSmallGate } from '../firewall/small-gate.spec-support';
+import { Responds } from '../responses/responds.decorator';
+import { Reserved } from './concurrency.decorator';
+
+class NameView {
+  @ApiProperty({ type: String })
+  readonly name!: string;
+}
+
+/** Names of the requests whose handlers ran, in that order. */
+let ran: string[] = [];
+
+/** Keeps the event loop busy, as a request that computes does. */
+function work(name: string, milliseconds: number): { name: string } {
+  ran.push(name);
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+  return { name };
+}
+
+@Controller()
+@Public('this test has no issuer')
+class WorkController {
+  @Get('standard/:name')
+  @Responds(200, NameView)
+  standard(@Param('name') name: string) {
+    return work(name, 20);
+  }
+
+  @Get('bulk/:name')
+  @Reserved('bulk')
+  @Responds(200, NameView)
+  bulk(@Param('name') name: string) {
+    return work(name, 20);
+  }
+
+  @Get('critical/:name')
+  @Reserved('critical')
+  @Responds(200, NameView)
+  critical(@Param('name') name: string) {
+    return work(name, 0);
+  }
+}
+
+describe('AdmissionMiddleware', () => {
+  let gate: SmallGate;
+
+  beforeAll(async () => {
+    gate = await startSmallGate([WorkController]);
+  });
+  beforeEach(() => (ran = []));
+  afterAll(() => gate.close());
+
+  it('lets a critical request past the others that wait', async () => {
+    const answers = await burst(gate.port, [...named('standard', 60), 'critical/urgent']);
+    expect(answers.at(-1)?.status).toBe(200);
+    const behind = ran.length - 1 - ran.indexOf('urgent');
+    const refused = answers.filter(({ status }) => status === 503).length;
+    expect(behind + refused).toBeGreaterThanOrEqual(20); // what was beyond the first turn's share
+  });
+
+  it('turns away, with its ids, what waited too long, and never runs it', async () => {
+    const answers = await burst(gate.port, named('standard', 100));
+    const refused = answers.filter(({ status }) => status === 503);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(ran).toHaveLength(answers.length - refused.length);
+    for (const { head, body } of refused) {
+      expect(head).toMatch(/^retry-after: 1\r$/im);
+      const id = /^x-correlation-id: (\S+)\r$/im.exec(head)?.[1];
+      expect(id).toBeDefined();
+      expect(JSON.parse(body)).toMatchObject({ code: 'overloaded', correlationId: id });
+    }
+  });
+
+  it('lets bulk in only when no standard request waits', async () => {
+    await burst(gate.port, [...named('standard', 40), ...named('bulk', 20)]);
+    const firstBulk = ran.findIndex((name) => name.startsWith('bulk'));
+    expect(ran.slice(firstBulk === -1 ? ran.length : firstBulk).some((name) => name.startsWith('standard'))).toBe(
+      false,
+    );
+  });
+
+  it('forgets a request whose client has left', async () => {
+    const sockets = await Promise.all(named('standard', 60).map(() => connected(gate.port)));
+    ran = [];
+    sockets.forEach((socket, n) => socket.write(requestOf(`standard/leaver${n}`)));
+    await until(() => ran.length > 0);
+    for (const socket of sockets) socket.destroy();
+    expect((await burst(gate.port, ['critical/last'])).map(({ status }) => status)).toEqual([200]);
+    await until(async () => (await waiting(gate)) === 0);
+    // Those of the first turn, and of the one in which the loop saw that all had gone.
+    expect(ran.filter((name) => name.startsWith('leaver')).length).toBeLessThan(60);
+  });
+
+  it('holds nobody up once the flood is over', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      const answers = await burst(gate.port, named('critical', 5));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    }
+    const answers = await burst(gate.port, named('standard', 2));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  });
+});
+
+const named = (path: string, count: number) => Array.from({ length: count }, (_, n) => `${path}/${path}${n}`);
+
+const requestOf = (path: string) => `GET /${path} HTTP/1.1\r\nhost: gate\r\nconnection: close\r\n\r\n`;
+
+/** A connection that the server has accepted, too: it accepts one in a turn. */
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET /critical/hello HTTP/1.1\r\nhost: gate\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
+}
+
+/** Sends all of these in one turn of the event loop, each on a connection of its own that is open already. */
+async function burst(port: number, paths: string[]): Promise<{ status: number; head: string; body: string }[]> {
+  const sockets = await Promise.all(paths.map(() => connected(port)));
+  ran = ran.filter((name) => name !== 'hello');
+  const answers = sockets.map(async (socket) => {
+    const text = Buffer.concat((await socket.toArray()) as Buffer[]).toString();
+    const [head = '', body = ''] = text.split('\r\n\r\n', 2);
+    return { status: Number(head.split(' ', 2)[1]), head: `${head}\r\n`, body };
+  });
+  sockets.forEach((socket, n) => socket.write(requestOf(paths[n] ?? '')));
+  return Promise.all(answers);
+}
+
+async function waiting({ app }: SmallGate): Promise<number> {
+  const metric = await app.get(Metrics).registry.getSingleMetric('admission_waiting')?.get();
+  return (metric?.values ?? []).reduce((sum, { value }) => sum + value, 0);
+}
