@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Context } from '../../platform/context';
-import { Transactional } from '../../platform/database';
+import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
 import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
@@ -28,7 +28,7 @@ export class BookingsService {
     private readonly outbox: OutboxWake,
   ) {}
 
-  @Transactional()
+  @ReadOnly()
   async slots(caller: Caller, { date, status, limit, cursor }: ListSlots): Promise<Page<Slot>> {
     const after = (cursor === undefined ? ['00:00', ''] : keysOf(cursor, 2)) as [string, string];
     const rows = await this.repository.slotsOfDay(practiceOf(caller), date, status, after, limit);
@@ -51,14 +51,14 @@ export class BookingsService {
   }
 
   /** @throws AppointmentUnknown */
-  @Transactional()
+  @ReadOnly()
   async get(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.repository.find(practiceOf(caller), appointmentId);
     if (!appointment) throw new AppointmentUnknown(appointmentId);
     return appointment;
   }
 
-  @Transactional()
+  @ReadOnly()
   async list(caller: Caller, { patientId, limit, cursor }: ListAppointments): Promise<Page<Appointment>> {
     const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
     const rows = await this.repository.list(practiceOf(caller), patientId, afterId, limit);

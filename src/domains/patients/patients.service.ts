@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Counter } from 'prom-client';
-import { Transactional } from '../../platform/database';
+import { ReadOnly } from '../../platform/database';
 import { Log, Metrics } from '../../platform/telemetry';
 import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import type { ListPatients } from './dto/list-patients.query';
@@ -24,7 +24,7 @@ export class PatientsService {
   }
 
   /** @throws PatientUnknown, PatientForeign */
-  @Transactional()
+  @ReadOnly()
   async get(caller: Caller, patientId: string): Promise<Patient> {
     const practiceId = practiceOf(caller);
     const patient = await this.repository.find(practiceId, patientId);
@@ -32,7 +32,7 @@ export class PatientsService {
     return patient;
   }
 
-  @Transactional()
+  @ReadOnly()
   async list(caller: Caller, { limit, cursor }: ListPatients): Promise<Page<Patient>> {
     // The cursor holds the id alone: it stands in URLs, and a name there would be PHI in every proxy's log.
     const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);

@@ -8,5 +8,5 @@ export {
 } from './database.errors';
 export { DatabaseModule } from './database.module';
 export { statement, type Sql, type Statement } from './statement';
-export { UnitOfWork } from './unit-of-work';
+export { ReadOnly, UnitOfWork } from './unit-of-work';
 export { Transactional } from '@nestjs-cls/transactional';

@@ -9,6 +9,8 @@ export interface TransactionOptions {
   /** The tenant whose rows it may see; `undefined` sees none. */
   readonly tenant: string | undefined;
   readonly workClass: WorkClass;
+  /** Postgres refuses a change, and the result is not kept waiting for the end of the transaction. */
+  readonly readOnly?: boolean | undefined;
   /** Where the deadline's cancellation is registered. */
   readonly context?: WorkContext | undefined;
 }
@@ -39,7 +41,7 @@ export class Transaction implements Sql {
   ): Promise<Result> {
     const { context, workClass } = options;
     if (context?.expired) throw new StatementCancelled();
-    const begin = beginText(options.tenant, connections);
+    const begin = beginText(options, connections);
     const client = await connections.take(workClass);
     if (context?.expired) {
       connections.give(client, workClass, false);
@@ -57,7 +59,8 @@ export class Transaction implements Sql {
     if (context) context.cancelStatement = cancel;
     try {
       const result = await work(transaction);
-      await transaction.commit();
+      if (options.readOnly) transaction.endReading();
+      else await transaction.commit();
       return result;
     } catch (error) {
       await transaction.rollback();
@@ -91,6 +94,17 @@ export class Transaction implements Sql {
       throw new Error('The transaction was rolled back: one of its statements failed');
   }
 
+  /**
+   * Ends a transaction that changed nothing, without waiting for it: what was read is here already. Whatever the connection
+   * is used for next stands behind it.
+   */
+  endReading(): void {
+    if (!this.open) return;
+    this.open = false;
+    // A failure here is a lost connection, which tells its owner itself.
+    this.client.query('ROLLBACK').catch(() => undefined);
+  }
+
   private async rollback(): Promise<void> {
     const wasOpen = this.open;
     this.open = false;
@@ -104,9 +118,10 @@ export class Transaction implements Sql {
   }
 }
 
-function beginText(tenant: string | undefined, { settings }: Connections): string {
+function beginText({ tenant, readOnly }: TransactionOptions, { settings }: Connections): string {
+  const begin = readOnly ? 'BEGIN READ ONLY' : 'BEGIN';
   const limit = settings.preparedStatements ? '' : `; SET LOCAL statement_timeout = ${settings.statementTimeoutMs}`;
-  if (tenant === undefined) return `BEGIN${limit}`;
+  if (tenant === undefined) return `${begin}${limit}`;
   if (!tenantPattern.test(tenant)) throw new Error('The tenant identifier has characters that none may have');
-  return `BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'${limit}`;
+  return `${begin}; SET LOCAL gatehouse.tenant = '${tenant}'${limit}`;
 }

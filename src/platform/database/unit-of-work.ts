@@ -1,13 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { TransactionHost, type TransactionalAdapter } from '@nestjs-cls/transactional';
+import { Transactional, TransactionHost, type TransactionalAdapter } from '@nestjs-cls/transactional';
 import { Context } from '../context';
 import type { Connections } from './connections';
 import { OutsideTransaction } from './database.errors';
 import type { Sql, Statement } from './statement';
 import { Transaction } from './transaction';
 
+interface Mode {
+  readonly readOnly?: boolean;
+}
+
 /** Makes `@Transactional()` open a transaction of the context's tenant and class. */
-export class TenantTransactions implements TransactionalAdapter<Connections, Sql, Record<string, never>> {
+export class TenantTransactions implements TransactionalAdapter<Connections, Sql, Mode> {
   readonly connectionToken = RUNTIME_CONNECTIONS;
   readonly supportsTransactionProxy = false;
 
@@ -15,12 +19,13 @@ export class TenantTransactions implements TransactionalAdapter<Connections, Sql
     const context = new Context();
     return {
       wrapWithTransaction: <Result>(
-        _options: Record<string, never>,
+        { readOnly }: Mode,
         work: () => Promise<Result>,
         setTransaction: (transaction?: Sql) => void,
       ): Promise<Result> => {
         const { current } = context;
-        const options = { tenant: current?.tenant, workClass: current?.workClass ?? 'standard', context: current };
+        const workClass = current?.workClass ?? 'standard';
+        const options = { tenant: current?.tenant, workClass, readOnly, context: current };
         return Transaction.run(connections, options, (transaction) => {
           setTransaction(transaction);
           return work();
@@ -35,6 +40,12 @@ export class TenantTransactions implements TransactionalAdapter<Connections, Sql
 const outside: Sql = {
   query: () => Promise.reject(new OutsideTransaction()),
 };
+
+/**
+ * Runs the method in a transaction that may only read (or in the one that is open already), and gives its result without
+ * waiting for the transaction's end.
+ */
+export const ReadOnly = (): MethodDecorator => Transactional<TenantTransactions>({ readOnly: true });
 
 export const RUNTIME_CONNECTIONS = Symbol('runtime connections');
 
@@ -53,10 +64,19 @@ export class UnitOfWork {
     return this.host.withTransaction(work);
   }
 
+  /** Ends the current transaction, which must have changed nothing, without waiting for it; it takes no further statement. */
+  endReading(): void {
+    this.transaction.endReading();
+  }
+
   /** Commits the current transaction now, behind the statements already sent; it takes no further statement. */
   async commit(): Promise<void> {
+    await this.transaction.commit();
+  }
+
+  private get transaction(): Transaction {
     const { tx } = this.host;
     if (!(tx instanceof Transaction)) throw new OutsideTransaction();
-    await tx.commit();
+    return tx;
   }
 }

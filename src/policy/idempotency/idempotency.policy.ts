@@ -33,6 +33,7 @@ export class IdempotencyPolicy implements AroundPolicy {
       if (record) {
         if (!record.requestHash.equals(requestHash)) throw keyReused();
         response.setHeader('Idempotent-Replayed', 'true');
+        this.unitOfWork.endReading();
         return record.answer;
       }
       const answer = await next();
