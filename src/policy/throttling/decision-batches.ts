@@ -8,8 +8,11 @@ import type { LocalLimits } from './local-limits';
 import type { RedisWatch } from './redis-watch';
 import { callScript } from './script-caller';
 
-/** Keeps Redis from being held for long by one call: about 0.3 ms. */
-const mostInBatch = 64;
+/**
+ * Small enough that Redis decides one call while this process reads the answers of the one before; large enough that the
+ * cost of a call is shared. At 64 in flight, 16 gave 1.5 × the decisions of 64.
+ */
+const mostInBatch = 16;
 
 interface Pending {
   readonly rule: Rule;
