@@ -44,7 +44,8 @@ export async function startApplication(config: Config, clock?: Clock): Promise<R
   const server = app.getHttpServer();
   server.setTimeout(stalledAfterMs);
   server.on('clientError', limits.onClientError);
-  server.on('checkContinue', limits.onCheckContinue);
+  server.on('checkContinue', limits.onExpectation);
+  server.on('checkExpectation', limits.onExpectation);
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('The server listens on no port');
   const url = `http://${config.get('HOST') === '0.0.0.0' ? 'localhost' : config.get('HOST')}:${address.port}`;

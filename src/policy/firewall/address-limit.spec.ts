@@ -132,6 +132,15 @@ describe('the address limit of the firewall', () => {
     const refused = await fetch(`${gate.url}/orders/one`);
     expect(refused.headers.get('retry-after')).toBe('1');
     expect(refused.headers.get('x-correlation-id')).toBeTruthy();
+    const resetAt = Number(refused.headers.get('x-rate-limit-reset')) * 1000;
+    expect(resetAt).toBeGreaterThan(clock.now());
+    expect(resetAt).toBeLessThanOrEqual(clock.now() + 2000);
+    expect(Object.fromEntries(refused.headers)).toMatchObject({
+      'x-rate-limit-limit': '3',
+      'x-rate-limit-remaining': '0',
+      'ratelimit-policy': '"address";q=3;w=3',
+      ratelimit: '"address";r=0;t=1',
+    });
     expect(await refused.json()).toMatchObject({
       code: 'address_rate_limited',
       error: 'Rate limit exceeded',

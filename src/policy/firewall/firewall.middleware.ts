@@ -1,10 +1,13 @@
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
 import { Clock, Config } from '../../platform/config';
+import { closeGently } from '../body/gentle-close';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { problemOf } from '../errors/problem';
 import { send } from '../errors/problem.filter';
 import type { GateRequest } from '../request-state';
+import { type ReportSubject, subjectOf } from '../throttling/limits';
+import { policyHeader, writeHeaders } from '../throttling/rate-headers';
 import { AddressLimit } from './address-limit';
 import { addressKey } from './addresses';
 import { FirewallRecord } from './firewall-record';
@@ -12,13 +15,15 @@ import { type HeadLimits, judgeHead } from './request-head';
 
 /**
  * Refuses, before anything is looked up, decoded or parsed: an address that sends too fast (429), a target or headers
- * that are too large (414, 431), and heads that two readers could read differently (400, 403).
+ * that are too large (414, 431), an unknown expectation (417), and heads that two readers could read differently (400, 403).
  *
  * A middleware, not a guard: unknown routes, too, must cost an attacker more than they cost us.
  */
 @Injectable()
 export class FirewallMiddleware implements NestMiddleware<GateRequest, Response> {
   private readonly addresses: AddressLimit;
+  private readonly subject: ReportSubject;
+  private readonly policy: string;
   private readonly limits: HeadLimits;
 
   constructor(
@@ -26,7 +31,11 @@ export class FirewallMiddleware implements NestMiddleware<GateRequest, Response>
     private readonly clock: Clock,
     private readonly record: FirewallRecord,
   ) {
-    this.addresses = new AddressLimit(config.get('FIREWALL_IP_PER_SECOND'), config.get('FIREWALL_IP_BURST'));
+    const perSecond = config.get('FIREWALL_IP_PER_SECOND');
+    const burst = config.get('FIREWALL_IP_BURST');
+    this.addresses = new AddressLimit(perSecond, burst);
+    this.subject = subjectOf('address', burst, Math.ceil(burst / perSecond));
+    this.policy = policyHeader({ subjects: [this.subject] });
     this.limits = {
       maxTargetBytes: config.get('FIREWALL_MAX_URL_BYTES'),
       maxHeaderBytes: config.get('FIREWALL_MAX_HEADER_BYTES'),
@@ -34,15 +43,20 @@ export class FirewallMiddleware implements NestMiddleware<GateRequest, Response>
   }
 
   use(request: GateRequest, response: Response, next: NextFunction): void {
-    const waitMs = this.addresses.take(addressKey(request.gate.ip), this.clock.now());
+    const now = this.clock.now();
+    const waitMs = this.addresses.take(addressKey(request.gate.ip), now);
     if (waitMs > 0) {
       this.record.limited();
+      const report = { subject: this.subject, allowed: false, remaining: 0, resetMs: waitMs, retryAfterMs: waitMs };
+      writeHeaders(response, this.policy, [report], now);
       send(request, response, problemOf(tooFast(waitMs)));
       return;
     }
     const refused = judgeHead(request, this.limits);
     if (refused) {
       this.record.refused(refused.rule, 'head');
+      // Whether what follows is the body or another request, only the client knows.
+      if (refused.refusal.status === 417) closeGently(request, response);
       send(request, response, problemOf(refused.refusal));
       return;
     }

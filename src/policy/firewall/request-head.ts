@@ -62,6 +62,13 @@ const tooMany: HeadRefusal = refused(
 const repeated = badRequest('header-repeated', 'A header that must stand once stands twice');
 const badHost = badRequest('host-malformed', 'The Host header is malformed');
 const badCoding = badRequest('transfer-coding', 'The only transfer coding is chunked');
+const unexpected = refused(
+  'expectation',
+  417,
+  'expectation_failed',
+  'Expectation Failed',
+  'The only expectation that is met is 100-continue',
+);
 const badTarget = badRequest('target-malformed', 'The request target is malformed');
 const traversal = forbidden('path-traversal');
 const controlCharacter = forbidden('path-nul');
@@ -123,7 +130,8 @@ function judgeHeaders(request: IncomingMessage, maxHeaderBytes: number): HeadRef
     else seen.push(lower);
   }
   if (bytes > maxHeaderBytes) return tooLarge;
-  const { host, 'transfer-encoding': coding } = request.headers;
+  const { host, expect, 'transfer-encoding': coding } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') return unexpected;
   if (host !== undefined && !hostPattern.test(host)) return badHost;
   return coding !== undefined && coding.toLowerCase() !== 'chunked' ? badCoding : undefined;
 }

@@ -14,10 +14,11 @@ export interface ServerLimits {
   /** For the server's `clientError`. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Duplex) => void;
   /**
-   * For the server's `checkContinue`. Hands the request on; `BodyGuard` asks for its body where it wants one. After any
-   * other answer Node closes the connection, whose next bytes could be the body or another request (RFC 9110 §10.1.1).
+   * For the server's `checkContinue` and `checkExpectation`. Hands the request on: the firewall refuses an expectation that
+   * is unknown, and `BodyGuard` asks for the body where it wants one. After any other answer the connection is closed, whose
+   * next bytes could be the body or another request (RFC 9110 §10.1.1).
    */
-  readonly onCheckContinue: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onExpectation: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
 /** How long the rest of an unreadable request is thrown away, so that the client reads why before the reset. */
@@ -46,7 +47,7 @@ export function serverLimits(config: Config): ServerLimits {
       insecureHTTPParser: false,
     },
     onClientError: (error, socket) => answerClientError(error, socket, maxTargetBytes),
-    onCheckContinue: (request, response) => {
+    onExpectation: (request, response) => {
       (request.socket as typeof request.socket & { server: NodeJS.EventEmitter }).server.emit(
         'request',
         request,

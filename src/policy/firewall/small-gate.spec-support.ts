@@ -83,7 +83,8 @@ export async function startSmallGate(
   await app.listen(0, '127.0.0.1');
   const server = app.getHttpServer() as Server;
   server.on('clientError', limits.onClientError);
-  server.on('checkContinue', limits.onCheckContinue);
+  server.on('checkContinue', limits.onExpectation);
+  server.on('checkExpectation', limits.onExpectation);
   const { port } = server.address() as AddressInfo;
   return {
     app,

@@ -117,16 +117,17 @@ function positive(value: number): void {
 }
 
 function subjectsOf(limit: Limit): ReportSubject[] {
-  if (limit.kind === 'window') return [subject(limit.name, limit.requests, Math.ceil(limit.windowMs / 1000))];
+  if (limit.kind === 'window') return [subjectOf(limit.name, limit.requests, Math.ceil(limit.windowMs / 1000))];
   const subjects: ReportSubject[] = [];
   const { name, burstRequests, requestsPerSecond, requestsPerDay } = limit;
   if (burstRequests !== undefined && requestsPerSecond !== undefined) {
-    subjects.push(subject(name, burstRequests, Math.ceil(burstRequests / requestsPerSecond)));
+    subjects.push(subjectOf(name, burstRequests, Math.ceil(burstRequests / requestsPerSecond)));
   }
-  if (requestsPerDay !== undefined) subjects.push(subject('daily', requestsPerDay, secondsPerDay));
+  if (requestsPerDay !== undefined) subjects.push(subjectOf('daily', requestsPerDay, secondsPerDay));
   return subjects;
 }
 
-function subject(name: string, quota: number, windowSeconds: number): ReportSubject {
+/** What reports about one limit say it is. */
+export function subjectOf(name: string, quota: number, windowSeconds: number): ReportSubject {
   return { name, quota, windowSeconds, item: `${quoted(name)};r=`, quotaText: String(quota) };
 }

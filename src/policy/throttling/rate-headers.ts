@@ -7,7 +7,7 @@ export function quoted(name: string): string {
 }
 
 /** The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) for a rule. */
-export function policyHeader({ subjects }: Rule): string {
+export function policyHeader({ subjects }: Pick<Rule, 'subjects'>): string {
   return subjects.map(({ name, quota, windowSeconds }) => `${quoted(name)};q=${quota};w=${windowSeconds}`).join(', ');
 }
 
