@@ -7,11 +7,12 @@ import { World } from './support/world';
 interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query' | 'header';
-  readonly schema?: { readonly type?: string };
+  readonly schema?: { readonly example?: unknown };
 }
 
 interface Operation {
   readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, unknown>>;
   readonly requestBody?: { readonly content: Record<string, { readonly schema: { readonly $ref?: string } }> };
 }
 
@@ -87,8 +88,9 @@ describe('hostile input', () => {
     );
   };
 
-  const assertTold = (answer: Answer, what: string): void => {
+  const assertTold = (answer: Answer, what: string, { responses }: Operation): void => {
     const told = `${what} → ${answer.status} ${answer.text.slice(0, 300)}`;
+    if (!(answer.status in responses)) throw new Error(`not in the document: ${told}`);
     if (answer.status >= 500) throw new Error(told);
     if (answer.headers.get('x-correlation-id') === null || answer.headers.get('x-request-id') === null)
       throw new Error(`no ids: ${told}`);
@@ -98,7 +100,21 @@ describe('hostile input', () => {
       throw new Error(`internals: ${told}`);
   };
 
-  it('never meets a 500, a missing correlation id, or anything of our insides', async () => {
+  const booking = (): Operation => {
+    const operation = document.paths['/appointments']?.post;
+    if (!operation) throw new Error('The document knows no POST /appointments');
+    return operation;
+  };
+
+  it('finds an example for every path parameter in the document', () => {
+    const parameters = operations().flatMap(({ path, operation }) =>
+      (operation.parameters ?? []).filter((parameter) => parameter.in === 'path').map((own) => ({ path, ...own })),
+    );
+    expect(parameters.length).toBeGreaterThan(4);
+    for (const { path, schema } of parameters) expect([path, schema?.example]).toEqual([path, expect.any(String)]);
+  });
+
+  it('never meets a 500, a status that the document does not list, a missing correlation id, or anything of our insides', async () => {
     const own = operations().filter(({ path }) => path !== '/metrics');
     expect(own.length).toBeGreaterThan(10);
     for (const { method, path, operation } of own) {
@@ -130,7 +146,7 @@ describe('hostile input', () => {
               body: method === 'GET' ? undefined : (body ?? null),
               headers: { connection: 'close', ...(hasKey && { 'idempotency-key': 'fuzz' }) },
             });
-            assertTold(answer, `${method} ${target}?${search} ${JSON.stringify(body)}`);
+            assertTold(answer, `${method} ${target}?${search} ${JSON.stringify(body)}`, operation);
           },
         ),
         { numRuns: 60 },
@@ -152,7 +168,7 @@ describe('hostile input', () => {
       headers: { 'idempotency-key': 'k', connection: 'close' },
     });
     expect(answer.status).toBe(status);
-    assertTold(answer, body.slice(0, 50));
+    assertTold(answer, body.slice(0, 50), booking());
   });
 
   it.each(['text/plain', 'application/xml', 'multipart/form-data; boundary=x', 'application/json; charset=utf-16'])(
@@ -164,6 +180,7 @@ describe('hostile input', () => {
         headers: { 'content-type': type, 'idempotency-key': 'k' },
       });
       expect(answer.status).toBe(415);
+      assertTold(answer, type, booking());
     },
   );
 

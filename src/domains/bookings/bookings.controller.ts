@@ -1,9 +1,12 @@
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { ApiParam } from '@nestjs/swagger';
 import { type Caller, CurrentCaller, Idempotent, pageOf, Reserved, Responds, Roles, Tenant } from '../../policy';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails, AppointmentView } from './dto/appointment.view';
 import { BookAppointment, RescheduleAppointment } from './dto/book-appointment.dto';
 import { ListAppointments } from './dto/slot.view';
+
+const appointmentId = { name: 'id', example: 'appt_01jz0000000000000000000001' };
 
 @Controller('appointments')
 @Tenant('practice')
@@ -28,6 +31,7 @@ export class BookingsController {
 
   @Get(':id')
   @Roles('scheduling_agent', 'provider', 'practice_admin')
+  @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.bookings.get(caller, id);
@@ -35,6 +39,7 @@ export class BookingsController {
 
   @Post(':id/cancel')
   @Idempotent()
+  @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
   cancel(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.bookings.cancel(caller, id);
@@ -42,6 +47,7 @@ export class BookingsController {
 
   @Post(':id/reschedule')
   @Idempotent()
+  @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
   reschedule(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() request: RescheduleAppointment) {
     return this.bookings.reschedule(caller, id, request);

@@ -1,4 +1,5 @@
 import { Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { ApiConflictResponse, ApiParam } from '@nestjs/swagger';
 import { type Caller, CrossTenant, CurrentCaller, pageOf, Responds, Roles } from '../../policy';
 import { DeadLettersService } from './dead-letters.service';
 import { DeadLetterView, ListDeadLetters, RetriedView } from './dto/dead-letter.view';
@@ -16,6 +17,8 @@ export class DeadLettersController {
   }
 
   @Post(':id/retry')
+  @ApiParam({ name: 'id', example: 'evt_01jz0000000000000000000001.crm' })
+  @ApiConflictResponse({ description: 'The delivery is not dead' })
   @Responds(202, RetriedView)
   retry(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.deadLetters.retry(caller, id);

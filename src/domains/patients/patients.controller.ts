@@ -1,4 +1,5 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
+import { ApiParam } from '@nestjs/swagger';
 import { type Caller, CurrentCaller, pageOf, Responds, Roles, Tenant } from '../../policy';
 import { ListPatients } from './dto/list-patients.query';
 import { PatientView } from './dto/patient.view';
@@ -17,6 +18,7 @@ export class PatientsController {
   }
 
   @Get(':id')
+  @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
   @Responds(200, PatientView)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.patients.get(caller, id);

@@ -83,8 +83,16 @@ export function successAnswer(route: RoutePolicies): Answers {
   };
 }
 
-/** Which refusals the policies of a route can say. */
-export function errorAnswers(route: RoutePolicies): Answers {
+const bodyTypes = { json: 'JSON', form: 'a form', raw: 'of that type', stream: 'of that type' } as const;
+
+/** Refused before the limits are asked; such an answer says nothing of them. */
+const refusedBeforeLimits = new Set([401, 405, 408, 413, 414, 415, 417, 431]);
+
+/**
+ * Which refusals a route can say: those of its policies, and those that its domain declares (`@ApiConflictResponse`, …).
+ * @param declared descriptions by status
+ */
+export function errorAnswers(route: RoutePolicies, declared: Readonly<Record<string, string>>): Answers {
   const takesBody = route.inputs.body !== undefined;
   const hasPathParameter = route.path.includes(':');
   const possible: [status: number, when: boolean, why: string][] = [
@@ -92,23 +100,31 @@ export function errorAnswers(route: RoutePolicies): Answers {
     [401, route.public === undefined, 'No token, or one that is expired, revoked or not ours'],
     [403, true, 'The role, the scope or the tenant does not allow it, or the firewall refuses it'],
     [404, hasPathParameter || takesBody, 'Nothing of that id'],
+    [405, true, 'The path has no such method; `Allow` names those that it has'],
+    [408, true, 'The request was not complete in time'],
     [409, route.idempotent, 'The state of things does not allow it'],
-    [413, takesBody, 'The body is too large'],
-    [415, takesBody, 'The body is not JSON'],
+    [413, true, 'The body is too large'],
+    [414, true, 'The request target is too long'],
+    [415, takesBody, `The body is not ${bodyTypes[route.body.kind ?? 'json']}`],
+    [417, true, '`Expect` asks for something else than `100-continue`'],
     [422, route.idempotent, 'The idempotency key was used with another request'],
     [429, true, 'A rate limit is reached'],
+    [431, true, 'The headers are too large together'],
     [500, true, 'An unexpected error occurred'],
     [503, true, 'The share of this class of requests is taken, or the database is away'],
     [504, true, 'The deadline of 29 s passed'],
   ];
+  const reasons = new Map(possible.filter(([, when]) => when).map(([status, , why]) => [status, why]));
+  for (const [status, why] of Object.entries(declared)) reasons.set(Number(status), why);
   const answers: Answers = {};
-  for (const [status, when, why] of possible) {
-    if (!when) continue;
+  for (const [status, description] of reasons) {
     answers[status] = {
-      description: why,
+      description,
       headers: {
-        ...(status === 401 || status === 404 ? correlation : headers(route)),
+        ...(refusedBeforeLimits.has(status) ? correlation : headers(route)),
         ...(status === 401 && { 'WWW-Authenticate': text('RFC 6750', 'Bearer error="invalid_token"') }),
+        ...(status === 405 && { Allow: text('The methods of the path', 'GET, HEAD, OPTIONS') }),
+        ...(status === 429 && rate), // the limit of an address, too
         ...((status === 429 || status === 503) && { 'Retry-After': integer('Seconds to wait', 1) }),
       },
       content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },

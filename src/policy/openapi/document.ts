@@ -62,8 +62,20 @@ function describe(operation: Operation, route: RoutePolicies, schemes: readonly 
       },
     ];
   }
-  operation.responses = { ...successAnswer(route), ...errorAnswers(route) } as Operation['responses'];
+  operation.responses = {
+    ...successAnswer(route),
+    ...errorAnswers(route, refusalsDeclaredIn(operation)),
+  } as Operation['responses'];
   Object.assign(operation, { 'x-gatehouse-policies': policiesOf(route) });
+}
+
+/** What the handler's own `@ApiResponse`s say of refusals, by status. */
+function refusalsDeclaredIn({ responses }: Operation): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(responses).flatMap(([status, response]) =>
+      Number(status) >= 400 && response && 'description' in response ? [[status, response.description]] : [],
+    ),
+  );
 }
 
 /** `POST /appointments/:id/cancel` → `postAppointmentsByIdCancel` */
