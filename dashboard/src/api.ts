@@ -36,7 +36,7 @@ export interface Me {
   readonly plan: string;
   readonly region: string;
   readonly deviceId?: string;
-  readonly usagePlan?: string;
+  readonly usagePlan: string;
 }
 
 export interface Page<Item> {

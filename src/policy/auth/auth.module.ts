@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Config } from '../../platform/config';
 import { SystemDatabaseModule } from '../../platform/database/system';
+import { ThrottlingModule } from '../throttling/throttling.module';
 import { AuthenticationGuard } from './authentication.guard';
 import { AuthoriserCache } from './authoriser-cache';
 import { BearerStrategy } from './bearer.strategy';
@@ -24,7 +25,7 @@ export class AuthModule {
     const source = issuer === undefined ? await devIssuer(config) : oidcIssuer(issuer, config.isProduction);
     return {
       module: AuthModule,
-      imports: [SystemDatabaseModule, ...(source.imports ?? [])],
+      imports: [SystemDatabaseModule, ThrottlingModule, ...(source.imports ?? [])],
       controllers: [MeController, RevocationsController],
       providers: [
         ...(source.providers ?? []),

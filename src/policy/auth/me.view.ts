@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { type UsagePlanName, usagePlanNames } from '../throttling/usage-plans';
 import { type Role, roles } from './caller';
 
-/** What the token says of its bearer, as the policies understand it. */
+/** What the token says of its bearer, as the policies understand it, and the usage plan that is in force. */
 export class MeView {
   @ApiProperty({ type: String, example: 'user_ana' })
   readonly userId!: string;
@@ -37,6 +38,12 @@ export class MeView {
   @ApiProperty({ type: String, required: false })
   readonly deviceId?: string;
 
-  @ApiProperty({ type: String, required: false, description: 'The usage plan, where the issuer claims one' })
-  readonly usagePlan?: string;
+  @ApiProperty({
+    type: String,
+    enum: usagePlanNames,
+    description:
+      'The plan in force: what the issuer claims, else what the operator stored for the app, else `standard`',
+    example: 'standard',
+  })
+  readonly usagePlan!: UsagePlanName;
 }
