@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../platform/config';
 import { DatabaseUnavailable, statement, UnitOfWork } from '../../platform/database';
+import { OutboxHealth } from '../../platform/outbox';
 import { Redis } from '../../platform/redis';
 import type { ReadinessView } from './health.controller';
 
@@ -17,12 +18,13 @@ export class HealthService {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly redis: Redis,
+    private readonly outbox: OutboxHealth,
     private readonly clock: Clock,
   ) {}
 
   /**
-   * Ready while Postgres answers. Redis is speed, not truth: without it the state is `degraded` and still ready, or one
-   * lost Redis would take every node out of service.
+   * Ready while Postgres answers. Redis is speed, not truth: without it, or without the queues, the state is `degraded` and
+   * still ready, or one lost Redis would take every node out of service.
    * @throws DatabaseUnavailable (503) when Postgres does not answer
    */
   readiness(): Promise<ReadinessView> {
@@ -43,9 +45,12 @@ export class HealthService {
     const redis = await this.redis
       .ask((commands) => commands.ping())
       .then(
-        () => 'up',
-        () => 'down',
+        () => true,
+        () => false,
       );
-    return { status: redis === 'up' ? 'ok' : 'degraded', postgres: 'up', redis, queues: redis };
+    // A process that runs no queues depends on them for nothing: for it they are where Redis is.
+    const queues = this.outbox.isWell ?? redis;
+    const status = redis && queues ? 'ok' : 'degraded';
+    return { status, postgres: 'up', redis: redis ? 'up' : 'down', queues: queues ? 'up' : 'down' };
   }
 }

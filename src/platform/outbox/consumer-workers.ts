@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { Counter } from 'prom-client';
-import { Config } from '../config';
+import { Clock, Config } from '../config';
 import { UnitOfWork } from '../database';
 import { SystemDatabase } from '../database/system';
 import { Queues } from '../queues';
@@ -25,6 +25,7 @@ export class ConsumerWorkers implements OnModuleDestroy {
     private readonly system: SystemDatabase,
     private readonly unitOfWork: UnitOfWork,
     private readonly log: Log,
+    private readonly clock: Clock,
     private readonly metrics: Metrics,
   ) {
     const labels = ['consumer', 'outcome'] as const;
@@ -45,7 +46,7 @@ export class ConsumerWorkers implements OnModuleDestroy {
       const breaker = new CircuitBreaker((isOpen) => open.set({ consumer: name }, Number(isOpen)));
       const runner = new DeliveryRunner(registered, this.unitOfWork, breaker, this.outcomes, this.log);
       const drawer = new Drawer(name, queue, this.system);
-      const drawing = new Loop(`draw-${name}`, () => drawer.draw(), this.log);
+      const drawing = new Loop(`draw-${name}`, () => drawer.draw(), this.log, this.clock);
       this.breakers.push(breaker);
       this.drawing.push(drawing);
       queue.process(this.config.get('WORKER_CONCURRENCY'), `consumer:${name}`, async ({ eventId }) => {
@@ -53,6 +54,11 @@ export class ConsumerWorkers implements OnModuleDestroy {
       });
       drawing.start();
     }
+  }
+
+  /** Whether each queue answered the last time that work was drawn for it, which is every second at the least. */
+  get areWell(): boolean {
+    return this.drawing.every(({ isWell }) => isWell);
   }
 
   /** There are new deliveries. */

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { Gauge } from 'prom-client';
-import { Config } from '../config';
+import { Clock, Config } from '../config';
 import { statement } from '../database';
 import { SystemDatabase } from '../database/system';
 import { Log, Metrics } from '../telemetry';
@@ -54,6 +54,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly config: Config,
     private readonly system: SystemDatabase,
     log: Log,
+    clock: Clock,
     metrics: Metrics,
   ) {
     this.oldestEvent = metrics.gauge('outbox_oldest_pending_seconds', 'Age of the oldest event that was not relayed');
@@ -66,8 +67,8 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
       'state',
     ]);
     this.loops = [
-      new Loop('outbox-metrics', () => this.sample(), log, sampleMs),
-      new Loop('outbox-cleaning', () => this.clean(), log, cleanMs),
+      new Loop('outbox-metrics', () => this.sample(), log, clock, sampleMs),
+      new Loop('outbox-cleaning', () => this.clean(), log, clock, cleanMs),
     ];
   }
 

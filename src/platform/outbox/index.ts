@@ -9,5 +9,6 @@ export {
   type TransactionalConsumer,
 } from './event';
 export { Outbound, type OutboundCall } from './outbound';
+export { OutboxHealth } from './outbox-health';
 export { OutboxModule } from './outbox.module';
 export { OutboxWake } from './outbox-wake';

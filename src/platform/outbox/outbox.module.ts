@@ -7,6 +7,7 @@ import { Consumers } from './consumers';
 import { DeadLetters } from './dead-letters';
 import { Housekeeping } from './housekeeping';
 import { Outbound } from './outbound';
+import { OutboxHealth } from './outbox-health';
 import { OutboxWake } from './outbox-wake';
 import { RedisSentinel } from './redis-sentinel';
 import { Relay } from './relay';
@@ -24,10 +25,11 @@ import { WakeListener } from './wake-listener';
     Relay,
     ConsumerWorkers,
     RelayWorker,
+    OutboxHealth,
     WakeListener,
     RedisSentinel,
     Housekeeping,
   ],
-  exports: [OutboxWake, DeadLetters, Outbound],
+  exports: [OutboxWake, DeadLetters, Outbound, OutboxHealth],
 })
 export class OutboxModule {}

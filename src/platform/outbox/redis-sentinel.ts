@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Config } from '../config';
+import { Clock, Config } from '../config';
 import { statement } from '../database';
 import { SystemDatabase } from '../database/system';
 import { Redis, RedisUnavailable } from '../redis';
@@ -30,8 +30,9 @@ export class RedisSentinel implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly system: SystemDatabase,
     private readonly wake: OutboxWake,
     private readonly log: Log,
+    clock: Clock,
   ) {
-    this.loop = new Loop('redis-sentinel', () => this.look(), log, checkMs);
+    this.loop = new Loop('redis-sentinel', () => this.look(), log, clock, checkMs);
   }
 
   onApplicationBootstrap(): void {

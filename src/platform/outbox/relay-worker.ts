@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Config } from '../config';
+import { Clock, Config } from '../config';
 import { Log } from '../telemetry';
 import { ConsumerWorkers } from './consumer-workers';
 import { Consumers, type RegisteredConsumer } from './consumers';
@@ -19,9 +19,10 @@ export class RelayWorker implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly relay: Relay,
     private readonly workers: ConsumerWorkers,
     private readonly wake: OutboxWake,
+    clock: Clock,
     log: Log,
   ) {
-    this.relaying = new Loop('relay', () => this.move(), log);
+    this.relaying = new Loop('relay', () => this.move(), log, clock);
   }
 
   onApplicationBootstrap(): void {
@@ -33,6 +34,11 @@ export class RelayWorker implements OnApplicationBootstrap, OnModuleDestroy {
       this.workers.wake();
     });
     this.relaying.start();
+  }
+
+  /** Whether events move from the outbox onto every queue; `undefined` in a process that has no such role. */
+  get isWell(): boolean | undefined {
+    return this.config.runsQueues ? this.relaying.isWell && this.workers.areWell : undefined;
   }
 
   onModuleDestroy(): Promise<void> {
