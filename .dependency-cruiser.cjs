@@ -44,6 +44,12 @@ module.exports = {
       to: { path: '^src/platform/database/(system|ground|bootstrap|migrate)' },
     },
     {
+      name: 'dead-letters-are-for-operators',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(domains/operations|platform/outbox/dead-letters)/' },
+      to: { path: '^src/platform/outbox/dead-letters/' },
+    },
+    {
       name: 'bull-stays-in-queues',
       severity: 'error',
       from: { pathNot: '^src/platform/queues/' },

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type DeadLetter, DeadLetters } from '../../platform/outbox';
+import { type DeadLetter, DeadLetters } from '../../platform/outbox/dead-letters';
 import { Log } from '../../platform/telemetry';
 import { type Caller, keysOf, type Page, pageFrom } from '../../policy';
 import { DeadLetterUnknown, NotDead } from './dead-letters.errors';

@@ -1,4 +1,3 @@
-export { type DeadLetter, DeadLetters } from './dead-letters';
 export {
   Consumes,
   type ConsumerOptions,

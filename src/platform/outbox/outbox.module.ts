@@ -4,7 +4,6 @@ import { SystemDatabaseModule } from '../database/system';
 import { QueuesModule } from '../queues';
 import { ConsumerWorkers } from './consumer-workers';
 import { Consumers } from './consumers';
-import { DeadLetters } from './dead-letters';
 import { Housekeeping } from './housekeeping';
 import { Outbound } from './outbound';
 import { OutboxHealth } from './outbox-health';
@@ -19,7 +18,6 @@ import { WakeListener } from './wake-listener';
   imports: [DiscoveryModule, QueuesModule, SystemDatabaseModule],
   providers: [
     OutboxWake,
-    DeadLetters,
     Outbound,
     Consumers,
     Relay,
@@ -30,6 +28,6 @@ import { WakeListener } from './wake-listener';
     RedisSentinel,
     Housekeeping,
   ],
-  exports: [OutboxWake, DeadLetters, Outbound, OutboxHealth],
+  exports: [OutboxWake, Outbound, OutboxHealth],
 })
 export class OutboxModule {}

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { statement } from '../database';
-import { SystemDatabase } from '../database/system';
-import { deliveryId, parseDeliveryId } from './deliveries';
-import { OutboxWake } from './outbox-wake';
+import { statement } from '../../database';
+import { SystemDatabase } from '../../database/system';
+import { deliveryId, parseDeliveryId } from '../deliveries';
+import { OutboxWake } from '../outbox-wake';
 
 /** A delivery that will not be attempted again unless somebody asks for it. */
 export interface DeadLetter {

@@ -1,0 +1,2 @@
+export { type DeadLetter, DeadLetters } from './dead-letters';
+export { DeadLettersModule } from './dead-letters.module';
