@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { WorkClass } from '../context';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
+import { WaitingLine } from './waiting-line';
 
 export interface ConnectionSettings {
   readonly url: string;
@@ -19,19 +20,15 @@ export interface ConnectionSettings {
 const connectionWaitMs = 3_000;
 const connectTimeoutMs = 3_000;
 
-interface Waiter {
-  readonly workClass: WorkClass;
-  readonly admit: () => void;
-}
-
 /** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
 export class Connections {
   private readonly pool: pg.Pool;
   private readonly gate: ClassGate;
-  private waiters: Waiter[] = [];
+  private readonly line: WaitingLine;
 
   constructor(readonly settings: ConnectionSettings) {
     this.gate = new ClassGate(settings.shares);
+    this.line = new WaitingLine(settings.shares);
     const config: pg.PoolConfig & { pipeline: boolean } = {
       connectionString: settings.url,
       max: settings.shares.total,
@@ -51,7 +48,8 @@ export class Connections {
 
   /**
    * A connection for one unit of work; `give` it back.
-   * @throws DatabaseBusy when the class's share stays taken, DatabaseUnavailable when none can be opened
+   * @throws DatabaseBusy when the class's share stays taken for 3 s, or at once where too many of the class wait already;
+   * DatabaseUnavailable when none can be opened
    */
   async take(workClass: WorkClass): Promise<pg.PoolClient> {
     if (!this.gate.tryTake(workClass)) await this.wait(workClass);
@@ -93,25 +91,24 @@ export class Connections {
 
   private wait(workClass: WorkClass): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        workClass,
-        admit: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-      };
+      const place = this.line.enter(workClass, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      if (!place) {
+        reject(new DatabaseBusy());
+        return;
+      }
       const timer = setTimeout(() => {
-        this.waiters = this.waiters.filter((other) => other !== waiter);
+        this.line.leave(place);
         reject(new DatabaseBusy());
       }, connectionWaitMs);
-      this.waiters.push(waiter);
     });
   }
 
-  /** Hands a freed connection to the first waiter whose class may have it. */
+  /** Hands a freed connection to whoever waits and may have it. */
   private release(workClass: WorkClass): void {
     this.gate.give(workClass);
-    const next = this.waiters.findIndex((waiter) => this.gate.tryTake(waiter.workClass));
-    if (next >= 0) this.waiters.splice(next, 1)[0]?.admit();
+    this.line.admitNext(this.gate);
   }
 }

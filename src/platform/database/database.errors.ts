@@ -7,10 +7,10 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
-/** No connection became free in time for this class of work. */
+/** No connection became free in time for this class of work, or so many wait already that none would. */
 export class DatabaseBusy extends Error {
   constructor() {
-    super('No database connection became free in time');
+    super('No database connection becomes free in time');
   }
 }
 

@@ -1,0 +1,73 @@
+import type pg from 'pg';
+import { World } from '../../../test/support/world';
+import type { WorkClass } from '../context';
+import { Connections } from './connections';
+import { DatabaseBusy } from './database.errors';
+
+describe('the connections of a pool', () => {
+  let world: World;
+  let connections: Connections;
+
+  beforeAll(async () => {
+    world = await World.create();
+  });
+  afterAll(() => world.end());
+  beforeEach(() => {
+    connections = new Connections({
+      url: world.environment.DATABASE_URL ?? '',
+      shares: { total: 1, reservedForCritical: 0, mostForBulk: 1 },
+      applicationName: 'test',
+      statementTimeoutMs: 20_000,
+      preparedStatements: true,
+      onBroken: () => undefined,
+    });
+  });
+  afterEach(() => connections.close());
+
+  const give = (client: pg.PoolClient, workClass: WorkClass) => connections.give(client, workClass, false);
+  /** Takes a connection, uses it, and gives it back. */
+  const use = async (workClass: WorkClass, then: () => void) => {
+    const client = await connections.take(workClass);
+    then();
+    await client.query('SELECT 1');
+    give(client, workClass);
+  };
+
+  it('refuse at once who would wait behind too many of its class, and nobody else', async () => {
+    const held = await connections.take('standard');
+    const ended: string[] = [];
+    const waiting = Array.from({ length: 32 }, (_, n) => use('standard', () => ended.push(`standard ${n}`)));
+    const refused = use('standard', () => ended.push('one more')).catch((error: unknown) => {
+      ended.push(error instanceof DatabaseBusy ? 'refused' : String(error));
+    });
+    const critical = use('critical', () => ended.push('critical'));
+    await refused;
+    expect(ended).toEqual(['refused']);
+    give(held, 'standard');
+    await Promise.all([critical, ...waiting]);
+    expect(ended).toEqual(['refused', 'critical', ...waiting.map((_, n) => `standard ${n}`)]);
+  });
+
+  it('go to critical work first, then to who came first', async () => {
+    const held = await connections.take('bulk');
+    const order: string[] = [];
+    const wanted: readonly [WorkClass, string][] = [
+      ['standard', 'a'],
+      ['bulk', 'b'],
+      ['critical', 'c'],
+      ['standard', 'd'],
+      ['critical', 'e'],
+    ];
+    const waiting = wanted.map(([workClass, name]) => use(workClass, () => order.push(name)));
+    give(held, 'bulk');
+    await Promise.all(waiting);
+    expect(order).toEqual(['c', 'e', 'a', 'b', 'd']);
+  });
+
+  it('are not kept for somebody who waited too long and went away', async () => {
+    const held = await connections.take('standard');
+    await expect(connections.take('standard')).rejects.toBeInstanceOf(DatabaseBusy);
+    give(held, 'standard');
+    give(await connections.take('bulk'), 'bulk');
+  });
+});
