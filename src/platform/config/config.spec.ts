@@ -61,6 +61,23 @@ describe('Config', () => {
     expect(complaintsOf({ ...production, AUTH_ISSUER: 'http://login.example' })).toHaveLength(1);
   });
 
+  it.each(['0.0.0.0', '::', '192.0.2.7', 'gate.example', '127.0.0.1.example', 'localhost.example'])(
+    'refuses to serve the development issuer on %s, unless that is allowed',
+    (HOST) => {
+      const complaints = complaintsOf({ HOST, PORT: 'x' });
+      expect(complaints).toHaveLength(2);
+      expect(complaints.join()).toContain('DEV_ISSUER_ANYWHERE');
+      expect(complaintsOf({ HOST, DEV_ISSUER_ANYWHERE: 'on' })).toEqual([]);
+      expect(complaintsOf({ HOST, AUTH_ISSUER: 'https://login.example' })).toEqual([]);
+      expect(complaintsOf({ HOST, GATEHOUSE_ROLE: 'worker' })).toEqual([]);
+      expect(complaintsOf({ ...production, HOST })).toEqual([]);
+    },
+  );
+
+  it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1'])('serves the development issuer on %s', (HOST) => {
+    expect(complaintsOf({ HOST })).toEqual([]);
+  });
+
   it('refuses a pool that the critical class would own whole', () => {
     expect(complaintsOf({ DATABASE_POOL_SIZE: '6' }).join()).toContain('DATABASE_POOL_CRITICAL');
   });

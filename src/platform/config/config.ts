@@ -57,6 +57,14 @@ export class Config {
   }
 }
 
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i;
+
+/** A worker answers nobody but its orchestrator, and production loads no development issuer. */
+function servesDevIssuerAnywhere({ NODE_ENV, AUTH_ISSUER, GATEHOUSE_ROLE, HOST }: Partial<Settings>): boolean {
+  const servesDevIssuer = NODE_ENV !== 'production' && AUTH_ISSUER === undefined && GATEHOUSE_ROLE !== 'worker';
+  return servesDevIssuer && HOST !== undefined && !loopback.test(HOST);
+}
+
 /** What no variable can know alone. */
 function combinations(settings: Partial<Settings>): string[] {
   const complaints: string[] = [];
@@ -71,6 +79,11 @@ function combinations(settings: Partial<Settings>): string[] {
     for (const name of ['CRM_TOKEN', 'SMS_TOKEN'] as const) {
       if (settings[name] === 'development') complaints.push(`${name} must be set in production`);
     }
+  }
+  if (servesDevIssuerAnywhere(settings) && !settings.DEV_ISSUER_ANYWHERE) {
+    complaints.push(
+      `HOST ${settings.HOST} would let other machines ask the development issuer for a token of any role: set AUTH_ISSUER, or DEV_ISSUER_ANYWHERE=on where something else keeps them away`,
+    );
   }
   if (
     settings.NODE_ENV !== 'production' &&

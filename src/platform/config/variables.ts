@@ -117,6 +117,11 @@ export const variables = {
     url('http:', 'https:'),
     'OIDC issuer whose tokens are accepted; unset: the development issuer, refused in production',
   ),
+  DEV_ISSUER_ANYWHERE: required(
+    'off',
+    flag,
+    'on serves the development issuer on an address that other machines reach, where something else keeps them away: it gives a token of any role to anyone',
+  ),
   AUTH_AUDIENCE: required('gatehouse', text, 'the `aud` that a token must carry'),
   AUTH_MAX_TOKEN_LIFETIME_SECONDS: required(
     '86400',
