@@ -60,6 +60,23 @@ describe('Swagger UI at /docs', () => {
     expect(body).toContain('"userId": "user_olu"');
   });
 
+  it('lets its page run nothing inline, load nothing from elsewhere, and be framed by nobody', async () => {
+    const html = await (await fetch(`${gate.url}/docs`)).text();
+    const files = [...html.matchAll(/ (?:src|href)="([^"]+)"/g)].map(([, file = '']) => file);
+    expect(files.length).toBeGreaterThan(3);
+    for (const path of ['/docs', ...files.map((file) => new URL(file, `${gate.url}/docs`).pathname)]) {
+      const { status, headers } = await fetch(gate.url + path);
+      expect([path, status]).toEqual([path, 200]);
+      const policy = headers.get('content-security-policy') ?? '';
+      expect(policy).toContain("default-src 'self'");
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toMatch(/script-src|unsafe-eval/);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('cross-origin-opener-policy')).toBe('same-origin');
+    }
+  });
+
   it('answers 401 without authorisation', async () => {
     expect((await me()).status).toMatch(/^401/);
   });

@@ -1,19 +1,10 @@
 import type { INestApplication } from '@nestjs/common';
 import express, { type NextFunction, type Request, type Response, Router } from 'express';
 import { join } from 'node:path';
+import { pageHeaders } from '../../platform/http';
 
 const page = 'index.html';
 const yearSeconds = 31_536_000;
-
-const securityHeaders: readonly (readonly [name: string, value: string])[] = [
-  [
-    'Content-Security-Policy',
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-  ],
-  ['X-Content-Type-Options', 'nosniff'],
-  ['Referrer-Policy', 'no-referrer'],
-  ['Cross-Origin-Opener-Policy', 'same-origin'],
-];
 
 const unbuilt = 'The dashboard is not built. Build it with: npm run build\n';
 
@@ -24,10 +15,7 @@ const unbuilt = 'The dashboard is not built. Build it with: npm run build\n';
  */
 export function mountDashboard(app: INestApplication, folder: string): void {
   const router = Router();
-  router.use((_request: Request, response: Response, next: NextFunction) => {
-    for (const [name, value] of securityHeaders) response.setHeader(name, value);
-    next();
-  });
+  router.use(pageHeaders());
   const assets = { index: false, redirect: false, immutable: true, maxAge: yearSeconds * 1000 } as const;
   router.use('/assets', express.static(join(folder, 'assets'), assets));
   router.use((request: Request, response: Response, next: NextFunction) => {

@@ -1,2 +1,3 @@
 export { FastExpressAdapter } from './fast-express.adapter';
+export { pageHeaders } from './page-headers';
 export { Rendered } from './rendered';
