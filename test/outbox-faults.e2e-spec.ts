@@ -1,6 +1,7 @@
 import {
   allDone,
   book,
+  cancel,
   counted,
   hold,
   letTimePass,
@@ -212,6 +213,28 @@ describe('an event, whatever dies on its way', () => {
     expect((await states(world, [event]))['sms pending']).toBe(1);
     second.signal('SIGCONT');
     await allArriveOnce([event]);
+  });
+
+  it('leaves the CRM with the newest state, also where an attempt that outlived its lease writes last', async () => {
+    await outside.mode({ crm: 'late' });
+    const first = await startWorker(1);
+    const [booked = ''] = await book(world, 1);
+    const meeting = async () => (await outside.sent()).crm[0];
+    await until(async () => (await outside.sent()).seen.crm === 1);
+    await freeze(first);
+    await lanes.crm.dropLocks();
+    await letTimePass(world, leaseSeconds);
+    await startWorker();
+    await until(async () => (await states(world, [booked]))['crm done'] === 1);
+    const cancelled = await cancel(world, booked);
+    await until(async () => (await states(world, [cancelled]))['crm done'] === 1);
+    await outside.mode({ crm: 'ok' });
+    await until(async () => (await meeting())?.writes.length === 3);
+    expect((await meeting())?.properties.hs_meeting_outcome).toBe('SCHEDULED');
+    first.signal('SIGCONT');
+    await until(async () => (await meeting())?.writes.length === 4);
+    expect((await meeting())?.properties.hs_meeting_outcome).toBe('CANCELED');
+    await until(async () => (await states(world, [booked]))['crm done'] === 1);
   });
 
   it('lets a worker stop in order while Redis does not answer', async () => {

@@ -1,6 +1,7 @@
 import {
   allDone,
   book,
+  cancel,
   counted,
   letTimePass,
   otherPractice,
@@ -111,6 +112,23 @@ describe('the events of bookings', () => {
       async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false),
     );
     expect((await outside.sent()).crm).toHaveLength(100);
+  });
+
+  it('leave the CRM with the newest state, also where a cancellation overtakes its booking', async () => {
+    await outside.mode({ crm: 'late' });
+    await start('worker');
+    const [booked = ''] = await book(world, 1);
+    await until(async () => (await outside.sent()).seen.crm === 1);
+    const cancelled = await cancel(world, booked);
+    await reach([cancelled], { 'analytics done': 1, 'crm done': 1, 'sms done': 1 });
+    expect((await outside.sent()).crm).toMatchObject([
+      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled] },
+    ]);
+    await outside.mode({ crm: 'ok' });
+    await until(async () => (await states(world, [booked]))['crm done'] === 1);
+    expect((await outside.sent()).crm).toMatchObject([
+      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled, booked, booked] },
+    ]);
   });
 
   it('wait in Postgres, and a queue holds a bounded part of them, whatever one tenant has', async () => {

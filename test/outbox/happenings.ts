@@ -56,6 +56,23 @@ export async function book(world: World, count: number, tenant = practice): Prom
   return rows.map(({ id }) => id);
 }
 
+/** What the cancellation of a booked appointment commits. Tells the event's id. */
+export async function cancel(world: World, bookedEvent: string): Promise<string> {
+  const [row] = await world.sql<{ id: string }>(
+    `WITH event AS (
+       SELECT tenant_id, payload, correlation_id FROM outbox_events WHERE id = $1
+     ), appointment AS (
+       UPDATE appointments SET status = 'cancelled', updated_at = clock_timestamp() FROM event
+       WHERE practice_id = tenant_id AND id = payload->>'appointmentId'
+     )
+     INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id)
+     SELECT $1 || 'c', tenant_id, 'appointment.cancelled', payload, correlation_id FROM event RETURNING id`,
+    [bookedEvent],
+  );
+  if (!row) throw new Error('Nothing was booked under this event');
+  return row.id;
+}
+
 /** How many deliveries of these events are in which state, such as `{ 'sms done': 3 }`. */
 export async function states(world: World, events: readonly string[]): Promise<Record<string, number>> {
   const rows = await world.sql<{ name: string; count: number }>(

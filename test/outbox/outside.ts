@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { root } from '../support/places';
 import { until } from '../support/until';
 
-type Mode = 'ok' | 'down' | 'slow' | 'mute' | 'reject' | 'limited';
+type Mode = 'ok' | 'down' | 'slow' | 'mute' | 'late' | 'reject' | 'limited';
 
 export interface Sent {
   readonly sms: { readonly to: string; readonly body: string; readonly key: string; readonly repeated: number }[];

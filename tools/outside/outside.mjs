@@ -7,12 +7,15 @@ const port = Number(process.env.OUTSIDE_PORT ?? 4010);
 const maxBodyBytes = 1_048_576;
 /**
  * `down` answers 503, `reject` 400, `limited` 429. `slow` keeps the caller waiting and does nothing for one that leaves;
- * `mute` does what was asked, and keeps the answer back. Who still waits when the mode changes gets the answer then.
+ * `mute` does what was asked, and keeps the answer back; `late` is slow to the first caller alone, whom all others overtake.
+ * Who still waits when the mode changes gets the answer then.
  */
-const modes = new Set(['ok', 'down', 'slow', 'mute', 'reject', 'limited']);
+const modes = new Set(['ok', 'down', 'slow', 'mute', 'late', 'reject', 'limited']);
 
 /** @type {{ sms: string, crm: string }} */
 const mode = { sms: 'ok', crm: 'ok' };
+/** How many came since the mode was set. */
+const since = { sms: 0, crm: 0 };
 /** @type {Map<string, { to: string, body: string, key: string, repeated: number }>} messages by idempotency key */
 const messages = new Map();
 /** @type {Map<string, { id: string, uniqueId: string, properties: Record<string, string>, writes: string[] }>} */
@@ -54,6 +57,7 @@ function setMode(body, response) {
       return answer(response, 400, { message: `no mode ${service}=${wanted}` });
   }
   Object.assign(mode, body);
+  Object.assign(since, { sms: 0, crm: 0 });
   return answer(response, 200, mode);
 }
 
@@ -68,12 +72,14 @@ function reset(response) {
 /** Does what the mode says; `take` has the effect and gives the answer's status and body. */
 async function received(service, request, response, take) {
   seen[service] += 1;
+  since[service] += 1;
   headers[service] = {
     correlationId: request.headers['x-correlation-id'],
     traceparent: request.headers.traceparent,
     idempotencyKey: request.headers['idempotency-key'],
   };
-  switch (mode[service]) {
+  const isOvertaken = mode[service] === 'late' && since[service] === 1;
+  switch (isOvertaken ? 'slow' : mode[service]) {
     case 'down':
       return answer(response, 503, { status: 'error', message: 'down' });
     case 'reject':

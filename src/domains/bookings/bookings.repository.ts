@@ -81,7 +81,7 @@ const oneAppointment = statement<Appointment>(
    WHERE a.practice_id = $1 AND a.id = $2`,
 );
 
-/** Locks the appointment, so that two who change it take turns. */
+/** Locks the appointment, so that two who change it take turns; `updated_at`, read from the clock behind it, only grows. */
 const lockedAppointment = statement<Appointment>(
   'bookings.locked-appointment',
   `${oneAppointment.text} FOR NO KEY UPDATE OF a`,
@@ -98,7 +98,7 @@ const listAppointments = statement<Appointment>(
 const cancel = statement(
   'bookings.cancel',
   `WITH appointment AS (
-     UPDATE appointments SET status = 'cancelled', updated_at = now() WHERE practice_id = $1 AND id = $2
+     UPDATE appointments SET status = 'cancelled', updated_at = clock_timestamp() WHERE practice_id = $1 AND id = $2
    ), slot AS (
      UPDATE slots SET status = 'available' WHERE practice_id = $1 AND id = $3 AND status = 'booked'
    )
@@ -116,7 +116,8 @@ const move = statement<{ date: string; time: string }>(
    ), given AS (
      UPDATE slots SET status = 'available' WHERE practice_id = $1 AND id = $4 AND EXISTS (SELECT FROM taken)
    ), appointment AS (
-     UPDATE appointments SET slot_id = $3, updated_at = now() WHERE practice_id = $1 AND id = $2 AND EXISTS (SELECT FROM taken)
+     UPDATE appointments SET slot_id = $3, updated_at = clock_timestamp()
+     WHERE practice_id = $1 AND id = $2 AND EXISTS (SELECT FROM taken)
    ), event AS (
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, traceparent)
      SELECT $5, $1, 'appointment.rescheduled', $6::jsonb || jsonb_build_object('date', date, 'time', time), $7, $8 FROM taken

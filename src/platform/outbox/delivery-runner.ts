@@ -53,7 +53,15 @@ const fail = statement<{ attempts: number }>(
    WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND attempts = $3 RETURNING attempts`,
 );
 
-export type Outcome = 'done' | 'retry' | 'dead' | 'skipped' | 'fenced' | 'postponed';
+/** Makes the delivery due again. It counts as an attempt: one that runs elsewhere may have sent before us, and is fenced off. */
+const repeat = statement(
+  'outbox.repeat',
+  `UPDATE event_deliveries SET state = 'pending', attempts = attempts + 1, published_at = NULL, finished_at = NULL,
+     next_attempt_at = now(), draw_at = now()
+   WHERE event_id = $1 AND consumer = $2 AND state <> 'dead'`,
+);
+
+export type Outcome = 'done' | 'retry' | 'dead' | 'skipped' | 'fenced' | 'postponed' | 'overtaken';
 
 /** Makes the attempts of one consumer, within the context of the job's tenant. */
 export class DeliveryRunner {
@@ -129,15 +137,30 @@ export class DeliveryRunner {
     if (!prepared) return 'done';
 
     const { attempt } = claimed;
+    const event = eventOf(eventId, claimed);
+    const sent = prepared;
     try {
-      await consumer.send(eventOf(eventId, claimed), prepared);
+      await consumer.send(event, sent);
     } catch (error) {
       if (error instanceof EffectFailed) permit[error.kind.unwell ? 'failed' : 'succeeded']();
-      return this.failed(eventId, attempt, attempt, error);
+      const outcome = await this.failed(eventId, attempt, attempt, error);
+      if (outcome !== 'fenced') return outcome;
+      // It may have had its effect all the same, and behind that of the attempt which counts.
+      const wasOvertaken = await this.unitOfWork.run(() => this.repeatIfOvertaken(consumer, event, sent));
+      return wasOvertaken ? 'overtaken' : outcome;
     }
     permit.succeeded();
-    const finished = await this.unitOfWork.run(() => this.unitOfWork.query(finish, [eventId, name, attempt]));
-    return finished.length > 0 ? 'done' : this.fencedOff(eventId, attempt);
+    return this.unitOfWork.run(async () => {
+      if (await this.repeatIfOvertaken(consumer, event, sent)) return 'overtaken';
+      const finished = await this.unitOfWork.query(finish, [eventId, name, attempt]);
+      return finished.length > 0 ? 'done' : this.fencedOff(eventId, attempt);
+    });
+  }
+
+  private async repeatIfOvertaken(consumer: ExternalConsumer, event: DomainEvent, sent: object): Promise<boolean> {
+    if (!consumer.isStillSo || (await consumer.isStillSo(event, sent))) return false;
+    await this.unitOfWork.query(repeat, [event.id, this.registered.name]);
+    return true;
   }
 
   /** Records a failure. @param held the attempts that the row has unless somebody else began another one */

@@ -44,6 +44,13 @@ export interface ExternalConsumer<Prepared extends object = object> {
    * @throws EffectFailed
    */
   send(event: DomainEvent, prepared: Prepared): Promise<void>;
+
+  /**
+   * For a consumer that keeps a copy of our state elsewhere: whether what was sent is still so. Asked behind the call, in
+   * the transaction that finishes the delivery, and of attempts that were overtaken, too. Where it is not, the delivery is
+   * made again, so that a call which passed another on its way cannot leave the older state behind.
+   */
+  isStillSo?(event: DomainEvent, prepared: Prepared): Promise<boolean>;
 }
 
 export type EventConsumer = TransactionalConsumer | ExternalConsumer;

@@ -12,6 +12,8 @@ export interface CurrentAppointment {
   readonly time: string;
   /** RFC 3339, UTC. */
   readonly startsAt: string;
+  /** When it was changed last, to the microsecond: its version. */
+  readonly updatedAt: string;
   readonly practiceName: string;
   readonly phone: string | null;
 }
@@ -20,6 +22,7 @@ const current = statement<CurrentAppointment>(
   'bookings.current-for-consumers',
   `SELECT a.status, a.type, s.date::text AS date, to_char(s.time, 'HH24:MI') AS time,
           to_char(s.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
+          to_char(a.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "updatedAt",
           practice.name AS "practiceName", p.phone
    FROM appointments a
    JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id

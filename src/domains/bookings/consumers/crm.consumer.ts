@@ -6,11 +6,14 @@ import { ConsumersRepository, type CurrentAppointment } from './consumers.reposi
 
 /** The property by which the CRM knows a meeting again; made there once, with unique values. */
 const idProperty = 'gatehouse_appointment_id';
+/** The property that tells which state of the appointment the CRM has; made there once. */
+const versionProperty = 'gatehouse_appointment_version';
 const multiStatus = 207;
 
 /**
  * Keeps a meeting for each appointment in the CRM: HubSpot's batch upsert by a unique property, which makes a repetition
- * harmless (developers.hubspot.com, CRM API v3, meetings). It sends the appointment as it is now, whatever the event said.
+ * harmless (developers.hubspot.com, CRM API v3, meetings). It sends the appointment as it is now, whatever the event said,
+ * and sends it again where it was changed meanwhile: two calls may pass each other, and the CRM keeps what comes last.
  */
 @Consumes({ name: 'crm', eventTypes: appointmentEvents })
 export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
@@ -29,10 +32,11 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
     return this.repository.find(event.tenantId, appointmentOf(event));
   }
 
-  async send(event: DomainEvent, { type, status, startsAt }: CurrentAppointment): Promise<void> {
+  async send(event: DomainEvent, { type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
     const appointmentId = appointmentOf(event);
     const properties = {
       [idProperty]: appointmentId,
+      [versionProperty]: updatedAt,
       hs_timestamp: startsAt,
       hs_meeting_title: type,
       hs_meeting_start_time: startsAt,
@@ -47,6 +51,11 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
     });
     // Parts of the batch failed, and ours has one part.
     if (answer === multiStatus) throw new EffectFailed({ errorClass: 'rejected', retryable: false, unwell: false });
+  }
+
+  async isStillSo(event: DomainEvent, sent: CurrentAppointment): Promise<boolean> {
+    const now = await this.repository.find(event.tenantId, appointmentOf(event));
+    return now?.updatedAt === sent.updatedAt;
   }
 }
 
