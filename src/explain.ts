@@ -11,6 +11,7 @@ async function explain(part = ''): Promise<void> {
     DATABASE_URL: 'postgres://unused',
     DATABASE_SYSTEM_URL: 'postgres://unused',
     REDIS_URL: 'redis://127.0.0.1:1',
+    PHI_KEYS: `unused:${Buffer.alloc(32).toString('base64')}`,
   };
   const config = Config.from({ ...unused, LOG_LEVEL: 'silent' });
   const app = await NestFactory.create(await AppModule.register(config), { logger: false });

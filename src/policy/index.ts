@@ -9,3 +9,4 @@ export { keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page
 export { Responds } from './responses/responds.decorator';
 export { CrossTenant, Tenant } from './tenancy/tenancy.decorator';
 export { RateTier, Unmetered, Weight } from './throttling/throttling.decorators';
+export { invalid } from './validation/validator';

@@ -6,6 +6,7 @@ import { BookingsController } from './bookings.controller';
 import { BookingsRepository } from './bookings.repository';
 import { BookingsService } from './bookings.service';
 import { BookingConsumersModule } from './consumers/consumers.module';
+import { PatientAppointmentsController } from './patient-appointments.controller';
 import { SlotsController } from './slots.controller';
 
 @Module({})
@@ -14,7 +15,7 @@ export class BookingsModule {
     return {
       module: BookingsModule,
       imports: [PatientsModule, OutboxModule, BookingConsumersModule],
-      controllers: [BookingsController, SlotsController],
+      controllers: [BookingsController, PatientAppointmentsController, SlotsController],
       providers: [BookingsService, BookingsRepository],
     };
   }

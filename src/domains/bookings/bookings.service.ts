@@ -3,7 +3,7 @@ import { Context } from '../../platform/context';
 import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
-import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
+import { type Caller, keysOf, type Page, pageFrom, type PageQuery, practiceOf } from '../../policy';
 import { PatientsService } from '../patients';
 import {
   AppointmentNotConfirmed,
@@ -63,6 +63,18 @@ export class BookingsService {
     const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
     const rows = await this.repository.list(practiceOf(caller), patientId, afterId, limit);
     return pageFrom(rows, limit, (last) => [last.appointmentId]);
+  }
+
+  /**
+   * The appointments of one patient, in order of booking.
+   * @throws PatientUnknown, PatientForeign
+   */
+  @Transactional()
+  async ofPatient(caller: Caller, patientId: string, { limit, cursor }: PageQuery): Promise<Page<Appointment>> {
+    const page = await this.list(caller, { patientId, limit, ...(cursor !== undefined && { cursor }) });
+    // Whoever has an appointment with the practice is its patient; the others are looked up.
+    if (page.data.length === 0) await this.patients.get(caller, patientId);
+    return page;
   }
 
   /**

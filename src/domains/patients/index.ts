@@ -1,2 +1,3 @@
 export { PatientsModule } from './patients.module';
 export { PatientsService } from './patients.service';
+export { rolesFor } from './patients.permissions';

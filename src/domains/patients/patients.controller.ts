@@ -1,26 +1,44 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
-import { type Caller, CurrentCaller, pageOf, Responds, Roles, Tenant } from '../../policy';
+import { type Caller, CurrentCaller, Idempotent, pageOf, Responds, Roles, Tenant } from '../../policy';
 import { ListPatients } from './dto/list-patients.query';
 import { PatientView } from './dto/patient.view';
+import { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
+import { rolesFor } from './patients.permissions';
 import { PatientsService } from './patients.service';
 
 @Controller('patients')
 @Tenant('practice')
-@Roles('scheduling_agent', 'provider', 'practice_admin')
 export class PatientsController {
   constructor(private readonly patients: PatientsService) {}
 
   @Get()
+  @Roles(...rolesFor('patients.search'))
   @Responds(200, pageOf(PatientView))
   list(@CurrentCaller() caller: Caller, @Query() query: ListPatients) {
     return this.patients.list(caller, query);
   }
 
+  @Post()
+  @Roles(...rolesFor('patients.create'))
+  @Idempotent()
+  @Responds(201, PatientView)
+  create(@CurrentCaller() caller: Caller, @Body() request: CreatePatient) {
+    return this.patients.create(caller, request);
+  }
+
   @Get(':id')
+  @Roles(...rolesFor('patients.read'))
   @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
   @Responds(200, PatientView)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.patients.get(caller, id);
+  }
+
+  @Patch(':id')
+  @Roles(...rolesFor('patients.update'))
+  @Responds(200, PatientView)
+  update(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() request: UpdatePatient) {
+    return this.patients.update(caller, id, request);
   }
 }

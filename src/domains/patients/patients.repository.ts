@@ -1,54 +1,104 @@
 import { Injectable } from '@nestjs/common';
-import { statement, UnitOfWork } from '../../platform/database';
-import type { Patient } from './entities/patient.entity';
+import { type Statement, UnitOfWork } from '../../platform/database';
+import { FieldCipher } from '../../platform/secrets';
+import type { Patient, PatientFields } from './entities/patient.entity';
+import * as statements from './patients.statements';
 
-const columns = `
-  p.id, p.first_name AS "firstName", p.last_name AS "lastName", p.date_of_birth::text AS "dateOfBirth",
-  p.phone, p.email, p.insurance_provider AS "insuranceProvider",
-  (SELECT to_char(min(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM appointments a
-     JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
-     WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status = 'confirmed' AND s.starts_at > now()
-  ) AS "nextAppointment",
-  (SELECT to_char(max(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM appointments a
-     JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
-     WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status <> 'cancelled' AND s.starts_at <= now()
-  ) AS "lastVisit"`;
+/** What a list is asked for; all of it must apply. */
+export interface PatientFilter {
+  /** Words of the name, or a phone number. */
+  readonly search?: string | undefined;
+  readonly phone?: string | undefined;
+  /** `YYYY-MM-DD` */
+  readonly dateOfBirth?: string | undefined;
+}
 
-const one = statement<Patient>(
-  'patients.one',
-  `SELECT ${columns} FROM patients p WHERE p.practice_id = $1 AND p.id = $2`,
-);
+/** The names of the event that tells of a change. */
+export interface EventNames {
+  readonly eventId: string;
+  readonly correlationId: string;
+  readonly traceparent: string | undefined;
+}
 
-const list = statement<Patient>(
-  'patients.list',
-  `SELECT ${columns} FROM patients p
-   WHERE p.practice_id = $1 AND ($2 = '' OR (p.last_name, p.first_name, p.id) > (
-     SELECT last_name, first_name, id FROM patients WHERE practice_id = $1 AND id = $2))
-   ORDER BY p.last_name, p.first_name, p.id LIMIT $3`,
-);
-
-const practiceOf = statement<{ practiceId: string | null }>(
-  'patients.practice-of',
-  `SELECT practice_of_patient($1) AS "practiceId"`,
-);
+const columnOf: Readonly<Record<keyof PatientFields, string>> = {
+  firstName: 'first_name',
+  lastName: 'last_name',
+  dateOfBirth: 'date_of_birth',
+  phone: 'phone',
+  email: 'email',
+  insuranceProvider: 'insurance_provider',
+  ssn: 'ssn_encrypted',
+  notes: 'notes_encrypted',
+};
 
 @Injectable()
 export class PatientsRepository {
-  constructor(private readonly unitOfWork: UnitOfWork) {}
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly cipher: FieldCipher,
+  ) {}
 
   async find(practiceId: string, patientId: string): Promise<Patient | undefined> {
-    const [patient] = await this.unitOfWork.query(one, [practiceId, patientId]);
+    const [patient] = await this.unitOfWork.query(statements.one, [practiceId, patientId]);
     return patient;
   }
 
   /** Sorted by last name, first name, id; one row more than `limit` where there are more. */
-  list(practiceId: string, afterId: string, limit: number): Promise<Patient[]> {
-    return this.unitOfWork.query(list, [practiceId, afterId, limit + 1]);
+  list(practiceId: string, filter: PatientFilter, afterId: string | undefined, limit: number): Promise<Patient[]> {
+    const { pages, asked } = pagesOf(filter);
+    const values = [practiceId, limit + 1, ...asked];
+    const text: Statement<Patient> = afterId === undefined ? pages.first : pages.after;
+    return this.unitOfWork.query(text, afterId === undefined ? values : [...values, afterId]);
+  }
+
+  /** Adds a patient and the event that tells of it. */
+  async create(practiceId: string, patientId: string, fields: PatientFields, names: EventNames): Promise<void> {
+    await this.unitOfWork.query(statements.create, this.change(practiceId, patientId, fields, names));
+  }
+
+  /** Changes the fields that are given, and adds the event; `undefined` where the practice has no such patient. */
+  async update(
+    practiceId: string,
+    patientId: string,
+    fields: PatientFields,
+    names: EventNames,
+  ): Promise<Patient | undefined> {
+    const values = this.change(practiceId, patientId, fields, names);
+    const [patient] = await this.unitOfWork.query(statements.update, values);
+    return patient;
   }
 
   /** Which practice has this patient, whoever asks; nothing else of it. */
   async practiceOf(patientId: string): Promise<string | undefined> {
-    const [row] = await this.unitOfWork.query(practiceOf, [patientId]);
+    const [row] = await this.unitOfWork.query(statements.practiceOf, [patientId]);
     return row?.practiceId ?? undefined;
   }
+
+  private change(practiceId: string, patientId: string, fields: PatientFields, names: EventNames): unknown[] {
+    const { eventId, correlationId, traceparent } = names;
+    const given = Object.entries(fields) as [keyof PatientFields, string | null][];
+    const columns = given.map(([field, value]) => {
+      if (value === null || (field !== 'ssn' && field !== 'notes')) return [columnOf[field], value];
+      const place = { table: 'patients', column: field, tenant: practiceId, row: patientId };
+      return [columnOf[field], this.cipher.encrypt(place, value)];
+    });
+    return [
+      practiceId,
+      patientId,
+      JSON.stringify(Object.fromEntries(columns)),
+      JSON.stringify(given.map(([field]) => field)),
+      eventId,
+      correlationId,
+      traceparent ?? null,
+    ];
+  }
+}
+
+/** Each kind of list has a statement of its own, so that each uses its own index. */
+function pagesOf({ search, phone, dateOfBirth }: PatientFilter): { pages: statements.Pages; asked: unknown[] } {
+  if (search !== undefined || phone !== undefined) {
+    return { pages: statements.search, asked: [search ?? null, phone ?? null, dateOfBirth ?? null] };
+  }
+  if (dateOfBirth !== undefined) return { pages: statements.bornOn, asked: [dateOfBirth] };
+  return { pages: statements.list, asked: [] };
 }

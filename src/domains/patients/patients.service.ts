@@ -1,12 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import type { Counter } from 'prom-client';
-import { ReadOnly } from '../../platform/database';
+import { Clock } from '../../platform/config';
+import { Context } from '../../platform/context';
+import { ReadOnly, Transactional } from '../../platform/database';
+import { newId } from '../../platform/identifiers';
+import { OutboxWake } from '../../platform/outbox';
 import { Log, Metrics } from '../../platform/telemetry';
-import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
+import { type Caller, invalid, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import type { ListPatients } from './dto/list-patients.query';
-import type { Patient } from './entities/patient.entity';
+import type { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
+import type { Patient, PatientFields } from './entities/patient.entity';
 import { PatientForeign, PatientUnknown } from './patients.errors';
-import { PatientsRepository } from './patients.repository';
+import { type EventNames, PatientsRepository } from './patients.repository';
+
+/** The earliest time zone is 14 hours ahead of UTC: a day that has not begun there has begun nowhere. */
+const earliestZoneMs = 14 * 3_600_000;
 
 @Injectable()
 export class PatientsService {
@@ -14,6 +22,9 @@ export class PatientsService {
 
   constructor(
     private readonly repository: PatientsRepository,
+    private readonly context: Context,
+    private readonly outbox: OutboxWake,
+    private readonly clock: Clock,
     private readonly log: Log,
     metrics: Metrics,
   ) {
@@ -32,12 +43,42 @@ export class PatientsService {
     return patient;
   }
 
+  /** Sorted by last name, first name, id. */
   @ReadOnly()
-  async list(caller: Caller, { limit, cursor }: ListPatients): Promise<Page<Patient>> {
+  async list(caller: Caller, { limit, cursor, ...filter }: ListPatients): Promise<Page<Patient>> {
     // The cursor holds the id alone: it stands in URLs, and a name there would be PHI in every proxy's log.
-    const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
-    const rows = await this.repository.list(practiceOf(caller), afterId, limit);
+    const [afterId] = cursor === undefined ? [] : keysOf(cursor, 1);
+    const rows = await this.repository.list(practiceOf(caller), filter, afterId, limit);
     return pageFrom(rows, limit, ({ id }) => [id]);
+  }
+
+  /**
+   * Adds a patient to the caller's practice, and tells the outbox in the same transaction.
+   * @throws PolicyRefusal 400 for a date of birth in the future
+   */
+  @Transactional()
+  async create(caller: Caller, request: CreatePatient): Promise<Patient> {
+    this.refuseFuture(request.dateOfBirth);
+    const id = newId('pat');
+    await this.repository.create(practiceOf(caller), id, fieldsOf(request), this.eventNames());
+    this.outbox.soon();
+    const { firstName, lastName, dateOfBirth, phone = null, email = null, insuranceProvider = null } = request;
+    const contact = { phone, email, insuranceProvider };
+    return { id, firstName, lastName, dateOfBirth, ...contact, nextAppointment: null, lastVisit: null };
+  }
+
+  /**
+   * Changes what the request names, and tells the outbox in the same transaction.
+   * @throws PatientUnknown, PatientForeign; PolicyRefusal 400 where nothing is named or the date of birth is in the future
+   */
+  @Transactional()
+  async update(caller: Caller, patientId: string, request: UpdatePatient): Promise<Patient> {
+    if (Object.keys(request).length === 0) throw invalid([{ path: '', message: 'must name at least one field' }]);
+    this.refuseFuture(request.dateOfBirth);
+    const patient = await this.repository.update(practiceOf(caller), patientId, fieldsOf(request), this.eventNames());
+    if (!patient) throw await this.unknownOrForeign(caller, patientId);
+    this.outbox.soon();
+    return patient;
   }
 
   /** Says why a patient cannot be seen, and counts it where it is another practice's. Needs an open transaction. */
@@ -51,4 +92,21 @@ export class PatientsService {
     );
     return new PatientForeign();
   }
+
+  private refuseFuture(dateOfBirth: string | undefined): void {
+    const latest = new Date(this.clock.now() + earliestZoneMs).toISOString().slice(0, 'YYYY-MM-DD'.length);
+    if (dateOfBirth === undefined || dateOfBirth <= latest) return;
+    throw invalid([{ path: '/dateOfBirth', message: 'must not be in the future' }]);
+  }
+
+  private eventNames(): EventNames {
+    const { current } = this.context;
+    if (!current) throw new Error('A change of a patient needs the context of a request');
+    return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
+  }
+}
+
+/** What is stored has one form, however it was written. */
+function fieldsOf({ ssn, ...fields }: CreatePatient | UpdatePatient): PatientFields {
+  return { ...fields, ...(ssn !== undefined && { ssn: ssn?.replaceAll('-', '') ?? null }) };
 }

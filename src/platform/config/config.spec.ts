@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { Config, ConfigurationError } from './config';
 import { envExample } from './env-example';
 
@@ -11,6 +12,7 @@ const production = {
   AUTH_ISSUER: 'https://login.example',
   CRM_TOKEN: 'a',
   SMS_TOKEN: 'b',
+  PHI_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
 };
 
 function complaintsOf(environment: Record<string, string>): readonly string[] {
@@ -49,7 +51,7 @@ describe('Config', () => {
     expect(complaints.join()).toMatch(/PORT.*NODE_ENV|NODE_ENV.*PORT/s);
   });
 
-  it.each(['DATABASE_URL', 'DATABASE_SYSTEM_URL', 'REDIS_URL', 'AUTH_ISSUER', 'CRM_TOKEN', 'SMS_TOKEN'])(
+  it.each(['DATABASE_URL', 'DATABASE_SYSTEM_URL', 'REDIS_URL', 'AUTH_ISSUER', 'CRM_TOKEN', 'SMS_TOKEN', 'PHI_KEYS'])(
     'refuses production without %s',
     (name) => {
       expect(complaintsOf(production)).toEqual([]);
@@ -84,6 +86,27 @@ describe('Config', () => {
 
   it('never repeats a secret in a complaint', () => {
     expect(complaintsOf({ DATABASE_URL: 'mysql://user:hunter2@db' }).join()).not.toContain('hunter2');
+  });
+
+  it('reads keys in their order, and prints nothing of them', () => {
+    const text = (id: string, byte: number) => `${id}:${Buffer.alloc(32, byte).toString('base64')}`;
+    const keys = Config.from({ PHI_KEYS: `${text('k2', 2)}, ${text('k1', 1)}` }).get('PHI_KEYS');
+    expect(keys?.map(({ id }) => id)).toEqual(['k2', 'k1']);
+    expect(keys?.[0]?.key.export()).toEqual(Buffer.alloc(32, 2));
+    expect(inspect(keys, { depth: 9, showHidden: true }) + JSON.stringify(keys)).not.toContain('AgICAg');
+  });
+
+  it.each([
+    ['short', `k1:${Buffer.alloc(31, 7).toString('base64')}`],
+    ['long', `k1:${Buffer.alloc(33, 7).toString('base64')}`],
+    ['nameless', Buffer.alloc(32, 7).toString('base64')],
+    ['named with a colon', `k:1:${Buffer.alloc(32, 7).toString('base64')}`],
+    ['twice of one name', `k1:${Buffer.alloc(32, 7).toString('base64')},k1:${Buffer.alloc(32, 8).toString('base64')}`],
+    ['followed by nothing', `k1:${Buffer.alloc(32, 7).toString('base64')},`],
+  ])('refuses a key that is %s, without repeating it', (_, PHI_KEYS) => {
+    const complaints = complaintsOf({ PHI_KEYS }).join();
+    expect(complaints).toMatch(/^PHI_KEYS /);
+    expect(complaints).not.toContain('BwcH');
   });
 
   it('prints .env.example as it lies in the repository', () => {

@@ -75,6 +75,8 @@ function combinations(settings: Partial<Settings>): string[] {
     }
     if (settings.AUTH_ISSUER === undefined)
       complaints.push('AUTH_ISSUER must be set in production: the development issuer gives a token to anyone');
+    if (settings.PHI_KEYS === undefined)
+      complaints.push('PHI_KEYS must be set in production: the key file is for development');
     if (settings.AUTH_ISSUER?.startsWith('http:')) complaints.push('AUTH_ISSUER must use https in production');
     for (const name of ['CRM_TOKEN', 'SMS_TOKEN'] as const) {
       if (settings[name] === 'development') complaints.push(`${name} must be set in production`);

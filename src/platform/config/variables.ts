@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { fieldKeys } from './field-keys';
 
 /** One environment variable: its default, why it exists, and how its text becomes a value. */
 export interface Variable<Value> {
@@ -129,6 +130,11 @@ export const variables = {
     'longest `exp - iat` accepted: a revocation is remembered for as long',
   ),
   AUTH_CACHE_ENTRIES: required('50000', integer(100, 5_000_000), 'identities kept in the memory of a process'),
+
+  PHI_KEYS: optional(
+    fieldKeys,
+    'keys that encrypt fields such as ssn, `<id>:<base64 of 32 bytes>`, comma-separated: the first encrypts, all decrypt; unset: a key file in DATA_DIR, refused in production',
+  ),
 
   THROTTLE_MODE: required(
     'enforce',

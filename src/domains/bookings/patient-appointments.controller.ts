@@ -1,0 +1,19 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { type Caller, CurrentCaller, pageOf, PageQuery, Reserved, Responds, Roles, Tenant } from '../../policy';
+import { rolesFor } from '../patients';
+import { BookingsService } from './bookings.service';
+import { AppointmentDetails } from './dto/appointment.view';
+
+@Controller('patients/:id/appointments')
+@Tenant('practice')
+@Reserved('critical')
+export class PatientAppointmentsController {
+  constructor(private readonly bookings: BookingsService) {}
+
+  @Get()
+  @Roles(...rolesFor('patients.appointments'))
+  @Responds(200, pageOf(AppointmentDetails))
+  list(@CurrentCaller() caller: Caller, @Param('id') id: string, @Query() query: PageQuery) {
+    return this.bookings.ofPatient(caller, id, query);
+  }
+}
