@@ -41,7 +41,7 @@ module.exports = {
       name: 'domains-never-cross-tenants',
       severity: 'error',
       from: { path: '^src/domains/' },
-      to: { path: '^src/platform/database/(system|ground|bootstrap|migrate)' },
+      to: { path: '^src/platform/(database/(system|ground|bootstrap|migrate)|tenant-data/)' },
     },
     {
       name: 'dead-letters-are-for-operators',

@@ -1,11 +1,19 @@
 import { Client } from 'pg';
 import type { Config } from '../platform/config';
+import { cipherOf, type FieldCipher } from '../platform/secrets';
 
 interface Practice {
   readonly id: string;
   readonly name: string;
   readonly timeZone: string;
-  readonly patients: readonly (readonly [id: string, first: string, last: string, born: string, insurance: string])[];
+  readonly patients: readonly (readonly [
+    id: string,
+    first: string,
+    last: string,
+    born: string,
+    insurance: string,
+    notes: string,
+  ])[];
 }
 
 /** Days ahead that have slots; topped up at each start. */
@@ -17,9 +25,9 @@ const practices: readonly Practice[] = [
     name: 'Harbor Eye Care',
     timeZone: 'America/New_York',
     patients: [
-      ['pat_demo0001', 'Ada', 'Lovelace', '1985-12-10', 'Acme Vision'],
-      ['pat_demo0002', 'Miles', 'O’Brien', '1978-09-01', 'Acme Vision'],
-      ['pat_demo0003', 'Chiara', 'Núñez', '1992-02-29', 'Blue Lens'],
+      ['pat_demo0001', 'Ada', 'Lovelace', '1985-12-10', 'Acme Vision', 'Invented: prefers mornings'],
+      ['pat_demo0002', 'Miles', 'O’Brien', '1978-09-01', 'Acme Vision', 'Invented: call his daughter, not him'],
+      ['pat_demo0003', 'Chiara', 'Núñez', '1992-02-29', 'Blue Lens', 'Invented: allergic to latex'],
     ],
   },
   {
@@ -27,8 +35,8 @@ const practices: readonly Practice[] = [
     name: 'Cedar Optometry',
     timeZone: 'Europe/London',
     patients: [
-      ['pat_demo0101', 'Grace', 'Hopper', '1980-12-09', 'Blue Lens'],
-      ['pat_demo0102', 'Alan', 'Turing', '1975-06-23', 'Acme Vision'],
+      ['pat_demo0101', 'Grace', 'Hopper', '1980-12-09', 'Blue Lens', 'Invented: needs the ramp'],
+      ['pat_demo0102', 'Alan', 'Turing', '1975-06-23', 'Acme Vision', 'Invented: contact lenses since 2019'],
     ],
   },
 ];
@@ -43,13 +51,18 @@ export async function seedDemo(config: Config, say: (line: string) => void): Pro
   const client = new Client({ connectionString: ownerUrl });
   await client.connect();
   try {
-    for (const practice of practices) await seedPractice(client, practice);
+    const cipher = await cipherOf(config);
+    for (const practice of practices) await seedPractice(client, cipher, practice);
   } finally {
     await client.end();
   }
 }
 
-async function seedPractice(client: Client, { id, name, timeZone, patients }: Practice): Promise<void> {
+async function seedPractice(
+  client: Client,
+  cipher: FieldCipher,
+  { id, name, timeZone, patients }: Practice,
+): Promise<void> {
   const provider = `staff_demo${id.slice(-3)}`;
   await client.query('BEGIN');
   await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [id]);
@@ -62,10 +75,16 @@ async function seedPractice(client: Client, { id, name, timeZone, patients }: Pr
     `INSERT INTO staff (practice_id, id, name, role) VALUES ($1, $2, 'Dr. Demo', 'provider') ON CONFLICT DO NOTHING`,
     [id, provider],
   );
-  for (const [index, [patientId, first, last, born, insurance]] of patients.entries()) {
+  for (const [index, [patientId, first, last, born, insurance, notes]] of patients.entries()) {
+    const place = (column: string) => ({ table: 'patients', column, tenant: id, row: patientId });
     await client.query(
-      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone, email, insurance_provider)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone, email, insurance_provider,
+         ssn_encrypted, notes_encrypted)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+       -- Demo patients of an older schema have neither.
+       ON CONFLICT (practice_id, id) DO UPDATE
+         SET ssn_encrypted = excluded.ssn_encrypted, notes_encrypted = excluded.notes_encrypted
+         WHERE patients.ssn_encrypted IS NULL AND patients.notes_encrypted IS NULL`,
       [
         id,
         patientId,
@@ -75,6 +94,9 @@ async function seedPractice(client: Client, { id, name, timeZone, patients }: Pr
         `+1555010${id.slice(-2)}${index}0`,
         `${first.toLowerCase()}@example.com`,
         insurance,
+        // No number in the area 000 was ever issued.
+        cipher.encrypt(place('ssn'), `00000${id.slice(-2)}${String(index).padStart(2, '0')}`),
+        cipher.encrypt(place('notes'), notes),
       ],
     );
   }

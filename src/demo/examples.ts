@@ -9,14 +9,14 @@ export function useDemoExamples(document: OpenAPIObject): void {
   setExample(document, 'BookAppointment', 'patientId', 'pat_demo0001');
   setExample(document, 'BookAppointment', 'slotId', slot('0900'));
   setExample(document, 'RescheduleAppointment', 'slotId', slot('0930'));
-  for (const parameter of document.paths['/patients/{id}']?.get?.parameters ?? []) {
-    if ('schema' in parameter) Object.assign(parameter.schema ?? {}, { example: 'pat_demo0001' });
-  }
-  for (const item of Object.values(document.paths)) {
-    for (const operation of [item.get, item.post]) {
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const operation of [item.get, item.post, item.patch]) {
       for (const parameter of operation?.parameters ?? []) {
         if (!('name' in parameter)) continue;
         if (parameter.name === 'date') parameter.example = day;
+        if (parameter.name === 'id' && path.startsWith('/patients/')) {
+          Object.assign(parameter.schema ?? {}, { example: 'pat_demo0001' });
+        }
       }
     }
   }

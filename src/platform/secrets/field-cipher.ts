@@ -70,9 +70,9 @@ export class FieldCipher {
     }
   }
 
-  /** Whether the value is under the key that encrypts now. */
-  isCurrent(value: string): boolean {
-    return value.startsWith(`v1:${this.current.id}:`);
+  /** What every value under the key that encrypts now begins with. */
+  get prefix(): string {
+    return `v1:${this.current.id}:`;
   }
 }
 

@@ -1,0 +1,19 @@
+import 'reflect-metadata';
+import { cipherOf } from './platform/secrets';
+import { rotateKeys } from './platform/tenant-data';
+import { needed, runProgram, say } from './program';
+
+/** `npm run phi:rotate`: brings every encrypted value under the first key of PHI_KEYS, while the application serves. */
+runProgram(process.env, async (config) => {
+  const { reencrypted, left, undecryptable } = await rotateKeys({
+    url: needed(config, 'DATABASE_URL'),
+    systemUrl: needed(config, 'DATABASE_SYSTEM_URL'),
+    cipher: await cipherOf(config),
+    say,
+  });
+  for (const complaint of undecryptable) say(complaint);
+  say(`${reencrypted} re-encrypted, ${left} left`);
+  if (left > undecryptable.length)
+    say('others still write under an older key: restart them with the new one, and run again');
+  return left > 0 ? 1 : 0;
+});

@@ -1,0 +1,99 @@
+import { type FileHandle, link, open, rm } from 'node:fs/promises';
+import { Client, escapeIdentifier } from 'pg';
+import type { FieldCipher } from '../secrets';
+import { encryptedSuffix, parentsFirst, type TenantTable, tenantTablesText } from './tenant-tables';
+
+export interface ExportRequest {
+  /** Postgres as the runtime role: row-level security keeps every other tenant's rows out, whatever this file says. */
+  readonly url: string;
+  readonly practiceId: string;
+  /** Must not exist yet. */
+  readonly file: string;
+  readonly cipher: FieldCipher;
+}
+
+/** Rows in memory at once. */
+const batchRows = 500;
+
+interface ExportedRow {
+  readonly row: string;
+  readonly [encrypted: string]: string | null;
+}
+
+/**
+ * Writes all rows of one practice as NDJSON, `{ "table", "row" }` a line, parents before children, as they were at one
+ * moment. Encrypted fields are decrypted: the data are the practice's. The file is readable by its owner alone, and is
+ * there only once it is whole.
+ * @returns rows by table
+ * @throws Error for an unknown practice, a table that the role cannot read, a file that exists; FieldUndecryptable
+ */
+export async function exportTenant({ url, practiceId, file, cipher }: ExportRequest): Promise<Map<string, number>> {
+  const draft = `${file}.partial`;
+  const handle = await open(draft, 'wx', 0o600);
+  const client = new Client({ connectionString: url, application_name: 'gatehouse-tenant-export' });
+  try {
+    await client.connect();
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [practiceId]);
+    const { rowCount } = await client.query('SELECT FROM practices WHERE id = $1', [practiceId]);
+    if (rowCount === 0) throw new Error(`There is no practice ${practiceId}`);
+    const { rows: tables } = await client.query<TenantTable>(tenantTablesText);
+    const unreadable = tables.filter(({ isReadable }) => !isReadable).map(({ name }) => name);
+    if (unreadable.length > 0) {
+      throw new Error(`The runtime role may not read ${unreadable.join(', ')}: the export would have a gap`);
+    }
+    const counts = new Map<string, number>();
+    for (const table of parentsFirst(tables)) {
+      counts.set(table.name, await exportTable(client, handle, table, practiceId, cipher));
+    }
+    await client.query('COMMIT');
+    await handle.sync();
+    await link(draft, file);
+    return counts;
+  } finally {
+    await handle.close();
+    await rm(draft);
+    await client.end();
+  }
+}
+
+async function exportTable(
+  client: Client,
+  handle: FileHandle,
+  table: TenantTable,
+  practiceId: string,
+  cipher: FieldCipher,
+): Promise<number> {
+  const { name, tenantColumn, encryptedColumns } = table;
+  const plain = encryptedColumns.map((column) => column.slice(0, -encryptedSuffix.length));
+  if (plain.length > 0 && !table.hasId) throw new Error(`The encrypted fields of ${name} belong to no id`);
+  const columns = [
+    '(to_jsonb(t) - $2::text[])::text AS row',
+    ...(plain.length > 0 ? ['t.id::text AS "row id"'] : []),
+    ...encryptedColumns.map((column) => `t.${escapeIdentifier(column)}`),
+  ];
+  await client.query(
+    `DECLARE rows NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${escapeIdentifier(name)} t
+     WHERE t.${escapeIdentifier(tenantColumn)} = $1`,
+    [practiceId, encryptedColumns],
+  );
+  const decrypted = (row: ExportedRow, column: string): string => {
+    const value = row[`${column}${encryptedSuffix}`] ?? null;
+    const place = { table: name, column, tenant: practiceId, row: row['row id'] ?? '' };
+    return `,${JSON.stringify(column)}:${JSON.stringify(value === null ? null : cipher.decrypt(place, value))}`;
+  };
+  let count = 0;
+  for (;;) {
+    const { rows } = await client.query<ExportedRow>(`FETCH ${batchRows} FROM rows`);
+    if (rows.length === 0) break;
+    count += rows.length;
+    // The row stays the text that Postgres made: no number passes through a JavaScript one.
+    const lines = rows.map((row) => {
+      const fields = row.row.slice(0, -1) + plain.map((column) => decrypted(row, column)).join('');
+      return `{"table":${JSON.stringify(name)},"row":${fields}}}\n`;
+    });
+    await handle.writeFile(lines.join(''));
+  }
+  await client.query('CLOSE rows');
+  return count;
+}

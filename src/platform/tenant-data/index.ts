@@ -1,0 +1,3 @@
+export { eraseTenant, survives } from './erase';
+export { exportTenant } from './export';
+export { type Rotation, rotateKeys } from './rotate';

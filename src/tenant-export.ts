@@ -1,0 +1,18 @@
+import 'reflect-metadata';
+import { parseArgs } from 'node:util';
+import { cipherOf } from './platform/secrets';
+import { exportTenant } from './platform/tenant-data';
+import { needed, runProgram, say } from './program';
+
+const usage = 'npm run tenant:export -- --practice practice_p001 --out file.ndjson';
+
+/** All of one practice's data in a file, for the practice. */
+runProgram(process.env, async (config) => {
+  const { values } = parseArgs({ options: { practice: { type: 'string' }, out: { type: 'string' } } });
+  const { practice, out } = values;
+  if (practice === undefined || out === undefined) throw new Error(usage);
+  const cipher = await cipherOf(config);
+  const counts = await exportTenant({ url: needed(config, 'DATABASE_URL'), practiceId: practice, file: out, cipher });
+  for (const [table, count] of counts) say(`${table}: ${count}`);
+  return 0;
+});
