@@ -1,0 +1,202 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { call, tokenFor } from './support/api';
+import { ada, type PatientsClient, patientsAs } from './support/patients';
+import { type Practice, seedPractice } from './support/practice';
+import { runProgram } from './support/program';
+import { World } from './support/world';
+
+interface Line {
+  readonly table: string;
+  readonly row: Readonly<Record<string, unknown>>;
+}
+
+/** The column that tells a row's practice. */
+const tenantColumns: Readonly<Record<string, string>> = {
+  appointments: 'practice_id',
+  booking_daily_counts: 'practice_id',
+  event_deliveries: 'tenant_id',
+  idempotency_records: 'tenant_id',
+  outbox_events: 'tenant_id',
+  patient_search_terms: 'practice_id',
+  patients: 'practice_id',
+  practices: 'id',
+  slots: 'practice_id',
+  staff: 'practice_id',
+};
+
+/** Each test starts programs, some several. */
+jest.setTimeout(120_000);
+
+describe('the data of a practice', () => {
+  let world: World;
+  let folder: string;
+  let ours: Practice;
+  let theirs: Practice;
+
+  /** Rows by table, of one practice or of all, read past every policy. */
+  const countsOf = async (practiceId: string): Promise<Record<string, number>> => {
+    const counts: Record<string, number> = {};
+    for (const [table, column] of Object.entries(tenantColumns)) {
+      const [row] = await world.sql<{ n: number }>(`SELECT count(*)::int AS n FROM ${table} WHERE ${column} = $1`, [
+        practiceId,
+      ]);
+      counts[table] = row?.n ?? -1;
+    }
+    return counts;
+  };
+  const exportTo = (file: string, practiceId: string) =>
+    runProgram(world, 'tenant-export', ['--practice', practiceId, '--out', file]);
+  const erase = (...args: string[]) => runProgram(world, 'tenant-erase', args, { DATABASE_ADMIN_URL: world.ownerUrl });
+
+  beforeAll(async () => {
+    world = await World.create();
+    folder = await mkdtemp(join(tmpdir(), 'gatehouse-export-'));
+    ours = await seedPractice(world, 'ours', { patients: 1_200, slots: 3 });
+    theirs = await seedPractice(world, 'theirs', { patients: 7, slots: 2 });
+    // Everything that a request leaves behind, of both practices; no worker runs, so that nothing changes by itself.
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api' });
+    for (const practice of [ours, theirs]) {
+      const token = await tokenFor(gate, { sub: 'user_agent', practice_id: practice.id, role: 'practice_admin' });
+      const patients: PatientsClient = patientsAs(gate, token);
+      const secrets = { ssn: '000-12-3456', notes: `A note of ${practice.id}\n“quoted”`, lastName: 'Núñez' };
+      const { body } = await patients.create({ ...ada, ...secrets });
+      const booking = { patientId: body.id, slotId: practice.slots[0], type: 'follow_up' };
+      const headers = { 'idempotency-key': randomUUID() };
+      expect((await call(gate, '/appointments', { token, body: booking, headers })).status).toBe(201);
+      await world.sql('INSERT INTO booking_daily_counts (practice_id, day) VALUES ($1, current_date)', [practice.id]);
+      await world.sql(
+        `INSERT INTO event_deliveries (event_id, consumer, tenant_id) SELECT id, 'sms', tenant_id FROM outbox_events WHERE tenant_id = $1`,
+        [practice.id],
+      );
+    }
+    await gate.end();
+  });
+  afterAll(async () => {
+    await rm(folder, { recursive: true });
+    await world.end();
+  });
+
+  it('lies in the tables that this test knows', async () => {
+    const found = await world.sql<{ name: string }>(
+      `SELECT DISTINCT c.relname AS name FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+       WHERE p.polname = 'tenant' ORDER BY 1`,
+    );
+    expect(found.map(({ name }) => name)).toEqual(Object.keys(tenantColumns));
+  });
+
+  describe('exported', () => {
+    it('is in the file whole, decrypted, for its owner alone, and nobody else’s is', async () => {
+      const file = join(folder, 'ours.ndjson');
+      const { code, output } = await exportTo(file, ours.id);
+      expect([code, output]).toEqual([0, expect.stringContaining('patients: 1201')]);
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+      expect(await readdir(folder)).toEqual(['ours.ndjson']);
+      const text = await readFile(file, 'utf8');
+      const lines = text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Line);
+      const counts: Record<string, number> = {};
+      for (const { table, row } of lines) {
+        counts[table] = (counts[table] ?? 0) + 1;
+        expect(row[tenantColumns[table] ?? '']).toBe(ours.id);
+      }
+      expect(counts).toEqual(await countsOf(ours.id));
+      expect(Object.values(counts).every((count) => count > 0)).toBe(true);
+      const full = lines.find(({ table, row }) => table === 'patients' && row.last_name === 'Núñez');
+      expect(full?.row).toMatchObject({ ssn: '000123456', notes: `A note of ${ours.id}\n“quoted”` });
+      expect(Object.keys(full?.row ?? {})).not.toContain('ssn_encrypted');
+      expect(lines.find(({ table, row }) => table === 'patients' && row.id === ours.patients[0])?.row.ssn).toBeNull();
+      expect(text).not.toContain(theirs.id);
+      const firstOf = (name: string) => lines.findIndex(({ table }) => table === name);
+      for (const [parent, child] of [
+        ['practices', 'staff'],
+        ['staff', 'slots'],
+        ['slots', 'appointments'],
+        ['patients', 'appointments'],
+      ] as const) {
+        expect(firstOf(parent)).toBeLessThan(firstOf(child));
+      }
+    });
+
+    it('overwrites no file', async () => {
+      const file = join(folder, 'kept.ndjson');
+      await writeFile(file, 'kept');
+      expect((await exportTo(file, ours.id)).code).toBe(1);
+      expect(await readFile(file, 'utf8')).toBe('kept');
+    });
+
+    it('of nobody, or with something missing, is an error and leaves no file', async () => {
+      const file = join(folder, 'none.ndjson');
+      const unknown = await exportTo(file, 'practice_nobody');
+      expect([unknown.code, unknown.output]).toEqual([1, expect.stringContaining('no practice practice_nobody')]);
+      expect((await runProgram(world, 'tenant-export', ['--practice', ours.id])).code).toBe(1);
+      await world.sql('CREATE TABLE forgotten (practice_id text)');
+      const gap = await exportTo(file, ours.id);
+      expect([gap.code, gap.output]).toEqual([1, expect.stringContaining('may not read forgotten')]);
+      await world.sql('DROP TABLE forgotten');
+      expect((await readdir(folder)).filter((name) => name.startsWith('none'))).toEqual([]);
+    });
+
+    it('has a table that was added later, without a line of code', async () => {
+      await world.sql(`
+        CREATE TABLE later (account_id text NOT NULL, id text NOT NULL, size numeric);
+        ALTER TABLE later ENABLE ROW LEVEL SECURITY; ALTER TABLE later FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON later USING (account_id = current_setting('gatehouse.tenant', true));
+        GRANT SELECT ON later TO gatehouse_app;
+        INSERT INTO later VALUES ('practice_ours', '1', 12345678901234567890.123), ('practice_theirs', '2', 0)`);
+      const file = join(folder, 'later.ndjson');
+      expect((await exportTo(file, ours.id)).code).toBe(0);
+      const text = await readFile(file, 'utf8');
+      expect(text).toContain('"size": 12345678901234567890.123'); // as it is, not as a JavaScript number
+      expect(text.match(/"table":"later"/g)).toHaveLength(1);
+      await world.sql('DROP TABLE later');
+    });
+  });
+
+  describe('erased', () => {
+    it('needs its name twice', async () => {
+      const before = await countsOf(ours.id);
+      expect((await erase('--practice', ours.id)).code).toBe(1);
+      expect((await erase('--practice', ours.id, '--confirm', theirs.id)).code).toBe(1);
+      expect((await erase('--confirm', ours.id)).code).toBe(1);
+      expect(await countsOf(ours.id)).toEqual(before);
+    });
+
+    it('is all there, or all gone: what fails at the last table has erased nothing', async () => {
+      const before = await countsOf(ours.id);
+      await world.sql(`
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+        CREATE TRIGGER refuse BEFORE DELETE ON practices FOR EACH ROW EXECUTE FUNCTION refuse()`);
+      expect((await erase('--practice', ours.id, '--confirm', ours.id)).code).toBe(1);
+      expect(await countsOf(ours.id)).toEqual(before);
+      await world.sql('DROP TRIGGER refuse ON practices');
+    });
+
+    it('is gone from every table but the audit log, and the other practice has all that it had', async () => {
+      await world.sql(`
+        CREATE TABLE IF NOT EXISTS audit_entries (practice_id text NOT NULL, what text);
+        INSERT INTO audit_entries (practice_id, what) VALUES ('practice_ours', 'seen')`);
+      const before = await countsOf(theirs.id);
+      const expected = await countsOf(ours.id);
+      const { code, output } = await erase('--practice', ours.id, '--confirm', ours.id);
+      expect(code).toBe(0);
+      expect(output).toContain(`slots: ${expected.slots ?? ''} deleted`);
+      expect(Object.values(await countsOf(ours.id)).every((count) => count === 0)).toBe(true);
+      expect(await countsOf(theirs.id)).toEqual(before);
+      expect(Object.values(before).every((count) => count > 0)).toBe(true);
+      expect(await world.sql(`SELECT what FROM audit_entries WHERE practice_id = 'practice_ours'`)).toHaveLength(1);
+    });
+
+    it('again, deletes nothing and succeeds', async () => {
+      const before = await countsOf(theirs.id);
+      const { code, output } = await erase('--practice', ours.id, '--confirm', ours.id);
+      expect(code).toBe(0);
+      expect(output).toContain('patients: 0 deleted');
+      expect(await countsOf(theirs.id)).toEqual(before);
+    });
+  });
+});
