@@ -1,8 +1,11 @@
 import { type DynamicModule, type INestApplication, Module, type NestMiddleware, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import type { NextFunction, Response } from 'express';
+import { AuditModule } from '../platform/audit';
 import type { Config } from '../platform/config';
 import { SystemDatabaseModule } from '../platform/database/system';
+import { AuditRecord } from './audit/audit-record';
+import { AuditPolicy } from './audit/audit.policy';
 import { AuthModule } from './auth/auth.module';
 import { AuthenticationGuard } from './auth/authentication.guard';
 import { RolesGuard } from './auth/roles.guard';
@@ -17,6 +20,8 @@ import { RouteTable } from './route-table';
 import { OriginList } from './cors/origin-list';
 import { DeadlinePolicy } from './deadline/deadline.policy';
 import { ProblemFilter } from './errors/problem.filter';
+import { Problems } from './errors/problems';
+import { RefusalRecord } from './errors/refusal-record';
 import { FirewallRecord } from './firewall/firewall-record';
 import { FirewallMiddleware } from './firewall/firewall.middleware';
 import { InjectionGuard } from './firewall/injection.guard';
@@ -52,7 +57,7 @@ const guards = [
 ];
 
 /** Around the handler, from the outermost to the innermost. */
-const around = [DeadlinePolicy, ConcurrencyPolicy, IdempotencyPolicy, ResponsePolicy];
+const around = [DeadlinePolicy, ConcurrencyPolicy, IdempotencyPolicy, ResponsePolicy, AuditPolicy];
 
 const pipeline: Provider[] = [
   ...before,
@@ -69,10 +74,19 @@ export class PolicyModule {
   static async register(config: Config): Promise<DynamicModule> {
     return {
       module: PolicyModule,
-      imports: [DiscoveryModule, SystemDatabaseModule, ThrottlingModule, await AuthModule.register(config)],
+      imports: [
+        DiscoveryModule,
+        SystemDatabaseModule,
+        AuditModule,
+        ThrottlingModule,
+        await AuthModule.register(config),
+      ],
       providers: [
         ...pipeline,
         Routes,
+        Problems,
+        AuditRecord,
+        { provide: RefusalRecord, useExisting: AuditRecord },
         Draining,
         FirewallRecord,
         OriginList,

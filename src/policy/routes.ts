@@ -2,6 +2,7 @@ import { Injectable, RequestMethod, type Type } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { WorkClass } from '../platform/context';
+import { type Audit, Audited } from './audit/audited.decorator';
 import { Public, Roles, Scopes } from './auth/access.decorators';
 import type { Role } from './auth/caller';
 import { type BodyRules, TakesBody } from './body/body.decorator';
@@ -31,6 +32,8 @@ export interface RoutePolicies {
   readonly weight: number;
   readonly workClass: WorkClass;
   readonly idempotent: boolean;
+  /** What the audit log is told; `undefined` where it hears of refusals alone. */
+  readonly audited: Audit | undefined;
   readonly answer: Answer | undefined;
   readonly body: BodyRules;
   /** The DTOs of `@Body()`, `@Query()` and `@Param()`, where the handler asks for them whole. */
@@ -122,6 +125,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     weight: read(Weight) ?? 1,
     workClass: read(Reserved) ?? 'standard',
     idempotent: read(Idempotent) ?? false,
+    audited: read(Audited),
     answer: read(Responds),
     body: read(TakesBody) ?? {},
     inputs: inputsOf(controller, property),

@@ -107,6 +107,19 @@ export class World {
     return client;
   }
 
+  /** A connection as one of the logins; `superuser` for a session that arranges, such as one that holds a lock. */
+  async clientOf(who: 'runtime' | 'system' | 'owner' | 'superuser'): Promise<Client> {
+    const urls = {
+      runtime: this.environment.DATABASE_URL,
+      system: this.environment.DATABASE_SYSTEM_URL,
+      owner: this.ownerUrl,
+      superuser: this.superuserUrl,
+    };
+    const client = new Client({ connectionString: urls[who] });
+    await client.connect();
+    return client;
+  }
+
   /** Ends all processes and servers of this world and removes its data. */
   async end(): Promise<void> {
     await Promise.all(this.processes.map((gate) => gate.end('SIGKILL')));

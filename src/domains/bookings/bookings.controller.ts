@@ -1,10 +1,26 @@
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
-import { type Caller, CurrentCaller, Idempotent, pageOf, Reserved, Responds, Roles, Tenant } from '../../policy';
+import {
+  Audited,
+  type Caller,
+  CurrentCaller,
+  Idempotent,
+  type Page,
+  pageOf,
+  Reserved,
+  Responds,
+  Roles,
+  Tenant,
+} from '../../policy';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails, AppointmentView } from './dto/appointment.view';
 import { BookAppointment, RescheduleAppointment } from './dto/book-appointment.dto';
 import { ListAppointments } from './dto/slot.view';
+import type { Appointment } from './entities/appointment.entity';
+
+/** An appointment tells of its patient, too. */
+const aboutOne = ({ appointmentId, patientId }: Appointment) => [appointmentId, patientId];
+const aboutAll = ({ data }: Page<Appointment>) => [...new Set(data.flatMap(aboutOne))];
 
 const appointmentId = { name: 'id', example: 'appt_01jz0000000000000000000001' };
 
@@ -16,6 +32,7 @@ export class BookingsController {
   constructor(private readonly bookings: BookingsService) {}
 
   @Post()
+  @Audited('appointment.book', aboutOne)
   @Idempotent()
   @Responds(201, AppointmentView)
   book(@CurrentCaller() caller: Caller, @Body() request: BookAppointment) {
@@ -23,6 +40,7 @@ export class BookingsController {
   }
 
   @Get()
+  @Audited('appointment.list', aboutAll)
   @Roles('scheduling_agent', 'provider', 'practice_admin')
   @Responds(200, pageOf(AppointmentDetails))
   list(@CurrentCaller() caller: Caller, @Query() query: ListAppointments) {
@@ -30,6 +48,7 @@ export class BookingsController {
   }
 
   @Get(':id')
+  @Audited('appointment.read', aboutOne)
   @Roles('scheduling_agent', 'provider', 'practice_admin')
   @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
@@ -38,6 +57,7 @@ export class BookingsController {
   }
 
   @Post(':id/cancel')
+  @Audited('appointment.cancel', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
@@ -46,6 +66,7 @@ export class BookingsController {
   }
 
   @Post(':id/reschedule')
+  @Audited('appointment.reschedule', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)

@@ -1,4 +1,4 @@
-import { DomainError } from '../../policy';
+import { DomainError, ForeignTenant } from '../../policy';
 
 /** Somebody else has the slot. */
 export class SlotTaken extends DomainError {
@@ -15,9 +15,9 @@ export class SlotUnknown extends DomainError {
 }
 
 /** The slot is another practice's. */
-export class SlotForeign extends DomainError {
-  constructor() {
-    super('forbidden', 'forbidden', 'Forbidden');
+export class SlotForeign extends ForeignTenant {
+  constructor(slotId: string, ownerPractice: string) {
+    super('slot', slotId, ownerPractice);
   }
 }
 
@@ -32,6 +32,13 @@ export class SlotPast extends DomainError {
 export class AppointmentUnknown extends DomainError {
   constructor(appointmentId: string) {
     super('appointment_unknown', 'not_found', 'Appointment not found', { appointmentId });
+  }
+}
+
+/** The appointment is another practice's. */
+export class AppointmentForeign extends ForeignTenant {
+  constructor(appointmentId: string, ownerPractice: string) {
+    super('appointment', appointmentId, ownerPractice);
   }
 }
 

@@ -125,6 +125,11 @@ const move = statement<{ date: string; time: string }>(
    SELECT date, time FROM taken`,
 );
 
+const practiceOf = statement<{ practiceId: string | null }>(
+  'bookings.practice-of',
+  `SELECT practice_of_appointment($1) AS "practiceId"`,
+);
+
 @Injectable()
 export class BookingsRepository {
   constructor(private readonly unitOfWork: UnitOfWork) {}
@@ -178,6 +183,12 @@ export class BookingsRepository {
   /** In order of booking; one row more than `limit` where there are more. */
   list(practiceId: string, patientId: string | undefined, afterId: string, limit: number): Promise<Appointment[]> {
     return this.unitOfWork.query(listAppointments, [practiceId, patientId ?? null, afterId, limit + 1]);
+  }
+
+  /** Which practice has this appointment, whoever asks; nothing else of it. */
+  async practiceOf(appointmentId: string): Promise<string | undefined> {
+    const [row] = await this.unitOfWork.query(practiceOf, [appointmentId]);
+    return row?.practiceId ?? undefined;
   }
 
   async cancel(practiceId: string, appointment: Appointment, names: EventNames): Promise<void> {

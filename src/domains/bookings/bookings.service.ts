@@ -4,8 +4,9 @@ import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
 import { type Caller, keysOf, type Page, pageFrom, type PageQuery, practiceOf } from '../../policy';
-import { PatientsService } from '../patients';
+import { PatientForeign, PatientsService } from '../patients';
 import {
+  AppointmentForeign,
   AppointmentNotConfirmed,
   AppointmentUnknown,
   SlotForeign,
@@ -50,18 +51,23 @@ export class BookingsService {
     return { appointmentId, status: 'confirmed', ...claimed, type, patientId, slotId };
   }
 
-  /** @throws AppointmentUnknown */
+  /** @throws AppointmentUnknown, AppointmentForeign */
   @ReadOnly()
   async get(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.repository.find(practiceOf(caller), appointmentId);
-    if (!appointment) throw new AppointmentUnknown(appointmentId);
+    if (!appointment) throw await this.unknownOrForeign(appointmentId);
     return appointment;
   }
 
+  /** @throws PatientForeign */
   @ReadOnly()
   async list(caller: Caller, { patientId, limit, cursor }: ListAppointments): Promise<Page<Appointment>> {
     const [afterId = ''] = cursor === undefined ? [] : keysOf(cursor, 1);
     const rows = await this.repository.list(practiceOf(caller), patientId, afterId, limit);
+    if (patientId !== undefined && rows.length === 0) {
+      const why = await this.patients.unknownOrForeign(caller, patientId);
+      if (why instanceof PatientForeign) throw why;
+    }
     return pageFrom(rows, limit, (last) => [last.appointmentId]);
   }
 
@@ -79,7 +85,7 @@ export class BookingsService {
 
   /**
    * Cancels a confirmed appointment and gives its slot back.
-   * @throws AppointmentUnknown, AppointmentNotConfirmed
+   * @throws AppointmentUnknown, AppointmentForeign, AppointmentNotConfirmed
    */
   @Transactional()
   async cancel(caller: Caller, appointmentId: string): Promise<Appointment> {
@@ -91,7 +97,7 @@ export class BookingsService {
 
   /**
    * Moves a confirmed appointment to another free slot of the practice.
-   * @throws AppointmentUnknown, AppointmentNotConfirmed, SlotTaken, SlotPast, SlotUnknown, SlotForeign
+   * @throws AppointmentUnknown, AppointmentForeign, AppointmentNotConfirmed, SlotTaken, SlotPast, SlotUnknown, SlotForeign
    */
   @Transactional()
   async reschedule(caller: Caller, appointmentId: string, { slotId }: RescheduleAppointment): Promise<Appointment> {
@@ -103,9 +109,14 @@ export class BookingsService {
     return { ...appointment, ...moved, slotId };
   }
 
+  private async unknownOrForeign(appointmentId: string): Promise<AppointmentUnknown | AppointmentForeign> {
+    const owner = await this.repository.practiceOf(appointmentId);
+    return owner === undefined ? new AppointmentUnknown(appointmentId) : new AppointmentForeign(appointmentId, owner);
+  }
+
   private async confirmed(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.repository.lock(practiceOf(caller), appointmentId);
-    if (!appointment) throw new AppointmentUnknown(appointmentId);
+    if (!appointment) throw await this.unknownOrForeign(appointmentId);
     if (appointment.status !== 'confirmed') throw new AppointmentNotConfirmed(appointmentId, appointment.status);
     return appointment;
   }
@@ -116,7 +127,7 @@ export class BookingsService {
     const why = await this.repository.whyNotBooked(practiceId, slotId, patientId);
     if (!why.patientIsOurs) return this.patients.unknownOrForeign(caller, patientId);
     if (why.slotPractice === null) return new SlotUnknown(slotId);
-    if (why.slotPractice !== practiceId) return new SlotForeign();
+    if (why.slotPractice !== practiceId) return new SlotForeign(slotId, why.slotPractice);
     if (why.slotStatus === 'available' && why.slotIsPast) return new SlotPast(slotId);
     return new SlotTaken(slotId);
   }

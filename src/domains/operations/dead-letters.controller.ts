@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Post, Query } from '@nestjs/common';
 import { ApiConflictResponse, ApiParam } from '@nestjs/swagger';
-import { type Caller, CrossTenant, CurrentCaller, pageOf, Responds, Roles } from '../../policy';
+import { AuditedBefore, type Caller, CrossTenant, CurrentCaller, pageOf, Responds, Roles } from '../../policy';
 import { DeadLettersService } from './dead-letters.service';
 import { DeadLetterView, ListDeadLetters, RetriedView } from './dto/dead-letter.view';
 
@@ -17,6 +17,7 @@ export class DeadLettersController {
   }
 
   @Post(':id/retry')
+  @AuditedBefore('dead_letter.retry', ({ params }) => [params.id])
   @ApiParam({ name: 'id', example: 'evt_01jz0000000000000000000001.crm' })
   @ApiConflictResponse({ description: 'The delivery is not dead' })
   @Responds(202, RetriedView)

@@ -1,6 +1,17 @@
 import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
-import { type Caller, CurrentCaller, Idempotent, pageOf, Responds, Roles, Tenant } from '../../policy';
+import {
+  Audited,
+  type Caller,
+  CurrentCaller,
+  Idempotent,
+  idOf,
+  idsOf,
+  pageOf,
+  Responds,
+  Roles,
+  Tenant,
+} from '../../policy';
 import { ListPatients } from './dto/list-patients.query';
 import { PatientView } from './dto/patient.view';
 import { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
@@ -14,6 +25,7 @@ export class PatientsController {
 
   @Get()
   @Roles(...rolesFor('patients.search'))
+  @Audited('patient.search', idsOf)
   @Responds(200, pageOf(PatientView))
   list(@CurrentCaller() caller: Caller, @Query() query: ListPatients) {
     return this.patients.list(caller, query);
@@ -21,6 +33,7 @@ export class PatientsController {
 
   @Post()
   @Roles(...rolesFor('patients.create'))
+  @Audited('patient.create', idOf)
   @Idempotent()
   @Responds(201, PatientView)
   create(@CurrentCaller() caller: Caller, @Body() request: CreatePatient) {
@@ -29,6 +42,7 @@ export class PatientsController {
 
   @Get(':id')
   @Roles(...rolesFor('patients.read'))
+  @Audited('patient.read', idOf)
   @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
   @Responds(200, PatientView)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
@@ -37,6 +51,7 @@ export class PatientsController {
 
   @Patch(':id')
   @Roles(...rolesFor('patients.update'))
+  @Audited('patient.update', idOf)
   @Responds(200, PatientView)
   update(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() request: UpdatePatient) {
     return this.patients.update(caller, id, request);

@@ -1,4 +1,4 @@
-import { DomainError } from '../../policy';
+import { DomainError, ForeignTenant } from '../../policy';
 
 /** No practice has a patient of this id. */
 export class PatientUnknown extends DomainError {
@@ -8,8 +8,8 @@ export class PatientUnknown extends DomainError {
 }
 
 /** The patient is another practice's; the answer says no more than that the caller may not. */
-export class PatientForeign extends DomainError {
-  constructor() {
-    super('forbidden', 'forbidden', 'Forbidden');
+export class PatientForeign extends ForeignTenant {
+  constructor(patientId: string, ownerPractice: string) {
+    super('patient', patientId, ownerPractice);
   }
 }

@@ -1,11 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { Counter } from 'prom-client';
 import { Clock } from '../../platform/config';
 import { Context } from '../../platform/context';
 import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
-import { Log, Metrics } from '../../platform/telemetry';
 import { type Caller, invalid, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import type { ListPatients } from './dto/list-patients.query';
 import type { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
@@ -18,21 +16,12 @@ const earliestZoneMs = 14 * 3_600_000;
 
 @Injectable()
 export class PatientsService {
-  private readonly crossPracticeAttempts: Counter;
-
   constructor(
     private readonly repository: PatientsRepository,
     private readonly context: Context,
     private readonly outbox: OutboxWake,
     private readonly clock: Clock,
-    private readonly log: Log,
-    metrics: Metrics,
-  ) {
-    this.crossPracticeAttempts = metrics.counter(
-      'cross_practice_access_attempts_total',
-      'Requests for a patient of another practice; the threshold is zero',
-    );
-  }
+  ) {}
 
   /** @throws PatientUnknown, PatientForeign */
   @ReadOnly()
@@ -81,16 +70,11 @@ export class PatientsService {
     return patient;
   }
 
-  /** Says why a patient cannot be seen, and counts it where it is another practice's. Needs an open transaction. */
+  /** Says why a patient cannot be seen; one of another practice is recorded where it is thrown. Needs an open transaction. */
   async unknownOrForeign(caller: Caller, patientId: string): Promise<PatientUnknown | PatientForeign> {
     const owner = await this.repository.practiceOf(patientId);
     if (owner === undefined || owner === caller.practiceId) return new PatientUnknown(patientId);
-    this.crossPracticeAttempts.inc();
-    this.log.warn(
-      { actor: caller.userId, practice: caller.practiceId, ownerPractice: owner, patientId },
-      'A patient of another practice was asked for',
-    );
-    return new PatientForeign();
+    return new PatientForeign(patientId, owner);
   }
 
   private refuseFuture(dateOfBirth: string | undefined): void {

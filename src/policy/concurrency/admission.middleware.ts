@@ -6,7 +6,7 @@ import { Config } from '../../platform/config';
 import { Context, type WorkClass } from '../../platform/context';
 import { Metrics } from '../../platform/telemetry';
 import { problemOf } from '../errors/problem';
-import { send } from '../errors/problem.filter';
+import { send } from '../errors/problems';
 import type { GateRequest } from '../request-state';
 import { RouteTable } from '../route-table';
 import { overloaded } from './concurrency.policy';

@@ -2,7 +2,7 @@ import { Injectable, type NestMiddleware } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { problemOf } from '../errors/problem';
-import { send } from '../errors/problem.filter';
+import { Problems } from '../errors/problems';
 import type { GateRequest } from '../request-state';
 import { RouteTable, notFound } from '../route-table';
 import { OriginList } from './origin-list';
@@ -60,6 +60,7 @@ export class CorsMiddleware implements NestMiddleware<GateRequest, Response> {
   constructor(
     private readonly origins: OriginList,
     private readonly methods: RouteTable,
+    private readonly problems: Problems,
   ) {}
 
   use(request: GateRequest, response: Response, next: NextFunction): void {
@@ -77,7 +78,7 @@ export class CorsMiddleware implements NestMiddleware<GateRequest, Response> {
         response.setHeader('Access-Control-Allow-Origin', origin);
         response.setHeader('Access-Control-Expose-Headers', exposedHeaders);
       } else if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS' && !isOwnOrigin(origin, request)) {
-        send(request, response, problemOf(refusedOrigin));
+        this.problems.send(request, response, problemOf(refusedOrigin));
         return;
       }
     }
@@ -88,12 +89,12 @@ export class CorsMiddleware implements NestMiddleware<GateRequest, Response> {
   private answerPreflight(request: GateRequest, response: Response, origin: string): void {
     response.setHeader('Vary', preflightVary);
     if (!this.origins.has(origin)) {
-      send(request, response, problemOf(refusedOrigin));
+      this.problems.send(request, response, problemOf(refusedOrigin));
       return;
     }
     const methods = this.methods.methodsOf(request.url);
     if (!methods) {
-      send(request, response, problemOf(notFound()));
+      this.problems.send(request, response, problemOf(notFound()));
       return;
     }
     response.setHeader('Access-Control-Allow-Origin', origin);
@@ -107,7 +108,7 @@ export class CorsMiddleware implements NestMiddleware<GateRequest, Response> {
   private answerOptions(request: GateRequest, response: Response): void {
     const methods = this.methods.methodsOf(request.url);
     if (!methods && request.url !== '*') {
-      send(request, response, problemOf(notFound()));
+      this.problems.send(request, response, problemOf(notFound()));
       return;
     }
     if (methods) response.setHeader('Allow', methods.join(', '));

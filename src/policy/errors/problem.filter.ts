@@ -4,7 +4,8 @@ import { Log } from '../../platform/telemetry';
 import { RouteTable } from '../route-table';
 import type { GateRequest } from '../request-state';
 import { PolicyRefusal } from './policy-refusal';
-import { type Problem, problemOf } from './problem';
+import { problemOf } from './problem';
+import { Problems } from './problems';
 
 /** Answers whatever was thrown as `application/problem+json`; a failure of ours is logged whole and told as nothing. */
 @Catch()
@@ -12,6 +13,7 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly log: Log,
     private readonly methods: RouteTable,
+    private readonly problems: Problems,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -25,7 +27,7 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    send(request, response, problem);
+    this.problems.send(request, response, problem, error);
   }
 
   /** Express says 404 where the path exists and the method does not; the client is told which methods do. */
@@ -36,26 +38,4 @@ export class ProblemFilter implements ExceptionFilter {
     const headers = { Allow: allowed.join(', ') };
     return new PolicyRefusal(405, 'method_not_allowed', 'Method Not Allowed', `Allowed: ${headers.Allow}`, { headers });
   }
-}
-
-/** Writes a problem document; used where no filter stands, too (middleware). */
-export function send(request: GateRequest, response: Response, problem: Problem): void {
-  const { status, code, title, detail, headers, members } = problem;
-  const body = JSON.stringify({
-    type: `urn:gatehouse:problem:${code}`,
-    title,
-    status,
-    detail,
-    instance: request.originalUrl.split('?', 1)[0],
-    error: title,
-    code,
-    correlationId: response.getHeader('X-Correlation-Id'),
-    ...members,
-  });
-  response.statusCode = status;
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  response.setHeader('Content-Type', 'application/problem+json; charset=utf-8');
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Content-Length', Buffer.byteLength(body));
-  response.end(request.method === 'HEAD' ? undefined : body);
 }

@@ -1,5 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
+import { AuditUnavailable } from '../../platform/audit';
 import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from '../../platform/database';
 import { DomainError, type DomainErrorKind } from './domain-error';
 import { PolicyRefusal } from './policy-refusal';
@@ -36,6 +37,7 @@ export function problemOf(error: unknown): Problem {
     const { code, title, details } = error;
     return { status: statusOf[error.kind], code, title, detail: title, headers: {}, members: { ...details } };
   }
+  if (error instanceof AuditUnavailable) return failure(503, 'audit_unavailable', { 'Retry-After': '1' });
   if (error instanceof DatabaseUnavailable) return failure(503, 'database_unavailable', { 'Retry-After': '1' });
   if (error instanceof DatabaseBusy) return failure(503, 'overloaded', { 'Retry-After': '1' });
   if (error instanceof StatementCancelled) return failure(504, 'deadline_exceeded');

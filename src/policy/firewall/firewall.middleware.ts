@@ -4,7 +4,7 @@ import { Clock, Config } from '../../platform/config';
 import { closeGently } from '../body/gentle-close';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { problemOf } from '../errors/problem';
-import { send } from '../errors/problem.filter';
+import { Problems } from '../errors/problems';
 import type { GateRequest } from '../request-state';
 import { type ReportSubject, subjectOf } from '../throttling/limits';
 import { policyHeader, writeHeaders } from '../throttling/rate-headers';
@@ -30,6 +30,7 @@ export class FirewallMiddleware implements NestMiddleware<GateRequest, Response>
     config: Config,
     private readonly clock: Clock,
     private readonly record: FirewallRecord,
+    private readonly problems: Problems,
   ) {
     const perSecond = config.get('FIREWALL_IP_PER_SECOND');
     const burst = config.get('FIREWALL_IP_BURST');
@@ -49,7 +50,7 @@ export class FirewallMiddleware implements NestMiddleware<GateRequest, Response>
       this.record.limited();
       const report = { subject: this.subject, allowed: false, remaining: 0, resetMs: waitMs, retryAfterMs: waitMs };
       writeHeaders(response, this.policy, [report], now);
-      send(request, response, problemOf(tooFast(waitMs)));
+      this.problems.send(request, response, problemOf(tooFast(waitMs)));
       return;
     }
     const refused = judgeHead(request, this.limits);
@@ -57,7 +58,7 @@ export class FirewallMiddleware implements NestMiddleware<GateRequest, Response>
       this.record.refused(refused.rule, 'head');
       // Whether what follows is the body or another request, only the client knows.
       if (refused.refusal.status === 417) closeGently(request, response);
-      send(request, response, problemOf(refused.refusal));
+      this.problems.send(request, response, problemOf(refused.refusal));
       return;
     }
     next();

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Config } from '../../platform/config';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { problemOf } from '../errors/problem';
-import { send } from '../errors/problem.filter';
+import { send } from '../errors/problems';
 import type { GateRequest } from '../request-state';
 
 /** How Node's HTTP server is to be set up, so that what never becomes a request is bounded and answered, too. */

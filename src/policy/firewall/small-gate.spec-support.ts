@@ -15,6 +15,8 @@ import { CorsMiddleware } from '../cors/cors.middleware';
 import { RouteTable } from '../route-table';
 import { OriginList } from '../cors/origin-list';
 import { ProblemFilter } from '../errors/problem.filter';
+import { Problems } from '../errors/problems';
+import { RefusalRecord } from '../errors/refusal-record';
 import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
 import type { GateRequest } from '../request-state';
 import { RouteGuard } from '../route.guard';
@@ -54,6 +56,8 @@ export async function startSmallGate(
       Metrics,
       { provide: Log, useValue: new Log(config, { write: (line) => void lines.push(line) }) },
       ...before,
+      Problems,
+      { provide: RefusalRecord, useValue: { refused: () => undefined } },
       Draining,
       FirewallRecord,
       OriginList,

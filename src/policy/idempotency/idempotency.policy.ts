@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { Rendered } from '../../platform/http';
 import { UnitOfWork } from '../../platform/database';
+import { AuditRecord } from '../audit/audit-record';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import type { AroundPolicy, Passage } from '../pipeline/around';
 import type { GateRequest } from '../request-state';
@@ -19,9 +20,11 @@ export class IdempotencyPolicy implements AroundPolicy {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly store: IdempotencyStore,
+    private readonly audit: AuditRecord,
   ) {}
 
-  around({ request, response, route }: Passage, next: () => Promise<unknown>): Promise<unknown> {
+  around(passage: Passage, next: () => Promise<unknown>): Promise<unknown> {
+    const { request, response, route } = passage;
     if (!route.idempotent) return next();
     const { tenant, actor } = request.gate.work;
     if (tenant === undefined || actor === undefined) throw new Error(`${route.name} is idempotent but has no tenant`);
@@ -32,6 +35,8 @@ export class IdempotencyPolicy implements AroundPolicy {
       const record = await this.store.claim(tenant, keyHash);
       if (record) {
         if (!record.requestHash.equals(requestHash)) throw keyReused();
+        // What the kept answer tells is told again; its caller is recorded as the first one was.
+        if (route.audited) await this.audit.replayed(passage, route.audited, record.answer);
         response.setHeader('Idempotent-Replayed', 'true');
         this.unitOfWork.endReading();
         return record.answer;

@@ -15,6 +15,7 @@ export function policiesOf(route: RoutePolicies): Record<string, unknown> {
     ...(route.tier && { tier: route.tier }),
     class: route.workClass,
     ...(route.idempotent && { idempotent: true }),
+    ...(route.audited && { audited: route.audited.action }),
     answers: route.answer
       ? `${route.answer.status} ${route.answer.view?.name ?? 'without a body'}`
       : 'as the handler sends it',

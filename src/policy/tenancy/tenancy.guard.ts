@@ -3,15 +3,13 @@ import type { Caller } from '../auth/caller';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { requestOf, routeOf } from '../request-state';
 import type { TenantKind } from './tenancy.decorator';
+import { isTenantName } from './tenant-name';
 
 const claimOf: Readonly<Record<TenantKind, (caller: Caller) => string | undefined>> = {
   practice: (caller) => caller.practiceId,
   workspace: (caller) => caller.workspaceId,
   account: (caller) => caller.accountId,
 };
-
-/** The alphabet of a tenant's identifier; what a token claims beyond it is refused. */
-const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /** Puts the caller's tenant into the context, from where every transaction of the request takes it. */
 @Injectable()
@@ -21,7 +19,7 @@ export class TenancyGuard implements CanActivate {
     const { tenant } = routeOf(context);
     if (!gate.caller || tenant === undefined) return true;
     const claimed = claimOf[tenant](gate.caller);
-    if (claimed === undefined || !tenantPattern.test(claimed)) {
+    if (claimed === undefined || !isTenantName(claimed)) {
       throw new PolicyRefusal(403, 'tenant_required', 'Forbidden', `The token names no ${tenant}`);
     }
     gate.work.tenant = claimed;

@@ -13,6 +13,8 @@ import { Public } from '../auth/access.decorators';
 import type { Caller } from '../auth/caller';
 import { RouteTable } from '../route-table';
 import { ProblemFilter } from '../errors/problem.filter';
+import { Problems } from '../errors/problems';
+import { RefusalRecord } from '../errors/refusal-record';
 import type { GateRequest } from '../request-state';
 import { AROUND_POLICIES, AroundHandlers } from '../pipeline/around';
 import { RouteGuard } from '../route.guard';
@@ -110,6 +112,8 @@ describe('throttling', () => {
         AroundHandlers,
         { provide: AROUND_POLICIES, useValue: [] },
         RouteTable,
+        Problems,
+        { provide: RefusalRecord, useValue: { refused: () => undefined } },
         { provide: APP_GUARD, useClass: RouteGuard },
         { provide: APP_GUARD, useClass: ThrottlingGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },

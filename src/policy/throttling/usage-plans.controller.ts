@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Param, Put, Query } from '@nestjs/common';
+import { AuditedBefore } from '../audit/audited.decorator';
 import { Roles } from '../auth/access.decorators';
 import { type Caller, CurrentCaller } from '../auth/caller';
 import { type Page, pageOf, PageQuery } from '../responses/page';
@@ -14,6 +15,7 @@ export class UsagePlansController {
   constructor(private readonly plans: UsagePlansService) {}
 
   @Put(':clientId')
+  @AuditedBefore('usage_plan.change', ({ params }) => [params.clientId])
   @Responds(200, AppPlanView)
   change(
     @CurrentCaller() operator: Caller,

@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { AuditedBefore, type AuditedRequest } from '../../audit/audited.decorator';
 import { type Page, pageOf, PageQuery } from '../../responses/page';
 import { Responds } from '../../responses/responds.decorator';
 import { CrossTenant } from '../../tenancy/tenancy.decorator';
@@ -14,6 +15,7 @@ export class RevocationsController {
   constructor(private readonly revocations: RevocationsService) {}
 
   @Post()
+  @AuditedBefore('token.revoke', ({ body }: AuditedRequest<RevocationRequest>) => [body.jti, body.sub, body.clientId])
   @Responds(201, RevocationView)
   revoke(@CurrentCaller() operator: Caller, @Body() request: RevocationRequest): Promise<RevocationView> {
     return this.revocations.revoke(operator, request);

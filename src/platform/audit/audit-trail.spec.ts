@@ -1,0 +1,210 @@
+import { until } from '../../../test/support/until';
+import { World } from '../../../test/support/world';
+import { Config, ManualClock } from '../config';
+import { Log, Metrics } from '../telemetry';
+import { AuditConnections } from './audit-connections';
+import { AuditTrail } from './audit-trail';
+import { AuditWriter, limits, lock } from './audit-writer';
+import { AuditUnavailable } from './audit.errors';
+import { genesisOf, linkOf, lockOf } from './chain';
+import { type AuditEntry, platformChain } from './entry';
+
+interface Row {
+  readonly body: string;
+  readonly hash: Buffer;
+  readonly practice: string;
+  readonly seq: number;
+}
+
+const entry = (practice: string, changes: Partial<AuditEntry> = {}): AuditEntry => ({
+  practice,
+  actor: 'user_a',
+  clientId: 'app_a',
+  role: 'provider',
+  action: 'patient.read',
+  outcome: 'allowed',
+  code: null,
+  route: 'GET /patients/:id',
+  subjects: ['pat_1'],
+  subjectPractice: null,
+  detail: null,
+  correlationId: 'c',
+  requestId: 'r',
+  ip: '127.0.0.1',
+  ...changes,
+});
+
+describe('AuditTrail', () => {
+  let world: World;
+  const nodes: { trail: AuditTrail; connections: AuditConnections; clock: ManualClock; metrics: Metrics }[] = [];
+
+  const node = () => {
+    const config = Config.from({ ...world.environment, NODE_ENV: 'test', LOG_LEVEL: 'silent' });
+    const [log, metrics, clock] = [new Log(config), new Metrics(), new ManualClock()];
+    const connections = new AuditConnections(config, log);
+    const made = {
+      trail: new AuditTrail(new AuditWriter(connections), clock, log, metrics),
+      connections,
+      clock,
+      metrics,
+    };
+    nodes.push(made);
+    return made;
+  };
+  const rows = (practice: string) =>
+    world.sql<Row & Record<string, unknown>>(
+      `SELECT body::text AS body, hash, practice_id AS practice, seq::int AS seq FROM audit_entries WHERE practice_id = $1 ORDER BY seq`,
+      [practice],
+    );
+
+  beforeAll(async () => {
+    world = await World.create();
+  });
+  afterAll(async () => {
+    await Promise.all(nodes.map(({ connections }) => connections.close()));
+    await world.end();
+  });
+
+  it('chains what two nodes append at once: no gap, no fork, whoever asked first', async () => {
+    const [one, other] = [node(), node()];
+    await Promise.all(
+      Array.from({ length: 2_000 }, (_, n) => (n % 2 === 0 ? one : other).trail.append(entry('practice_two'))),
+    );
+    const found = await rows('practice_two');
+    expect(found.map(({ seq }) => seq)).toEqual(Array.from({ length: 2_000 }, (_, n) => n + 1));
+    let previous = genesisOf('practice_two');
+    for (const { body, hash } of found) {
+      previous = linkOf(previous, Buffer.from(body));
+      expect(hash.equals(previous)).toBe(true);
+    }
+  });
+
+  it('keeps many chains apart, however their entries are mixed', async () => {
+    const { trail } = node();
+    await Promise.all(Array.from({ length: 1_500 }, (_, n) => trail.append(entry(`practice_${n % 7}`))));
+    for (let n = 0; n < 7; n += 1) {
+      const found = await rows(`practice_${n}`);
+      expect(found.at(-1)?.seq).toBe(found.length);
+      expect(linkOf(genesisOf(`practice_${n}`), Buffer.from(found[0]?.body ?? ''))).toEqual(found[0]?.hash);
+    }
+  });
+
+  it('lets the time of a chain stand still where a clock goes back', async () => {
+    const { trail, clock } = node();
+    await trail.append(entry('practice_clock'));
+    clock.advance(-60_000);
+    await trail.append(entry('practice_clock'));
+    const [first, second] = (await rows('practice_clock')).map(({ body }) => (JSON.parse(body) as { at: string }).at);
+    expect(second).toBe(first);
+  });
+
+  it('takes whatever a client can put into a name, and loses no other entry of the batch by it', async () => {
+    const { trail } = node();
+    const names = ['a\0b', '\ud800', 'é"\\\n', 'x'.repeat(10_000), '\u2028'];
+    await Promise.all(
+      names.map((name) => trail.append(entry('practice_odd', { actor: name, ip: name, subjects: [name] }))),
+    );
+    const found = await world.sql(`SELECT actor, subjects FROM audit_entries WHERE practice_id = 'practice_odd'`);
+    expect(found.map(({ actor }) => String(actor)).sort()).toEqual(
+      ['a\ufffdb', '\ufffd', 'é"\\\ufffd', 'x'.repeat(256), '\u2028'].sort(),
+    );
+  });
+
+  it('refuses an entry with too many subjects, and takes those beside it', async () => {
+    const { trail } = node();
+    const subjects = Array.from({ length: 251 }, (_, n) => `pat_${n}`);
+    const [refused, taken] = await Promise.allSettled([
+      trail.append(entry('practice_many', { subjects })),
+      trail.append(entry('practice_many')),
+    ]);
+    expect([refused.status, taken.status]).toEqual(['rejected', 'fulfilled']);
+  });
+
+  it('is unavailable for a chain that something stuck holds, and for no other', async () => {
+    const { trail } = node();
+    const holder = await world.clientOf('superuser');
+    await holder.query('SELECT pg_advisory_lock($1)', [lockOf('practice_stuck').toString()]);
+    const stuck = trail.append(entry('practice_stuck'));
+    stuck.catch(() => undefined);
+    for (let n = 0; n < 20; n += 1) await trail.append(entry('practice_free'));
+    await expect(stuck).rejects.toBeInstanceOf(AuditUnavailable);
+    await holder.end();
+    await trail.append(entry('practice_stuck'));
+    expect(await rows('practice_stuck')).toHaveLength(1);
+  });
+
+  it('ends a writer that froze while it held a chain', async () => {
+    const [frozen, other] = [node(), node()];
+    let thaw: () => void = () => undefined;
+    const thawed = new Promise<void>((resolve) => (thaw = resolve));
+    let holds = false;
+    const begun = frozen.connections.append(async (transaction) => {
+      await transaction.query(limits);
+      await transaction.query(lock, [[lockOf('practice_frozen').toString()]]);
+      holds = true;
+      await thawed;
+    });
+    begun.catch(() => undefined);
+    await until(() => holds);
+    await until(() =>
+      other.trail.append(entry('practice_frozen')).then(
+        () => true,
+        () => false,
+      ),
+    );
+    thaw();
+    await expect(begun).rejects.toThrow();
+    expect(await rows('practice_frozen')).toHaveLength(1);
+  });
+
+  it('says what it had to lose', async () => {
+    const { trail, metrics } = node();
+    const holder = await world.clientOf('superuser');
+    await holder.query('BEGIN; LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE');
+    await trail.offer(entry(platformChain), 3);
+    expect((await metrics.registry.getSingleMetric('audit_entries_lost_total')?.get())?.values[0]?.value).toBe(3);
+    await holder.end();
+  });
+
+  it('is unavailable beyond what may wait, at once', async () => {
+    const { trail } = node();
+    const results = await Promise.allSettled(
+      Array.from({ length: 8_200 }, () => trail.append(entry('practice_crowd'))),
+    );
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(8);
+    expect((await rows('practice_crowd')).length).toBe(8_192);
+  });
+
+  it.each([
+    ['runtime', `INSERT INTO audit_entries (body, hash) VALUES ('{"practice":"practice_two","seq":9000}', sha256(''))`],
+    ['runtime', `UPDATE audit_entries SET hash = sha256('')`],
+    ['runtime', 'DELETE FROM audit_entries'],
+    ['runtime', 'TRUNCATE audit_entries'],
+    ['system', `UPDATE audit_entries SET hash = sha256('')`],
+    ['system', 'DELETE FROM audit_entries'],
+    ['system', 'TRUNCATE audit_entries'],
+    ['owner', `UPDATE audit_entries SET hash = sha256('')`],
+    ['owner', 'DELETE FROM audit_entries'],
+    ['owner', 'TRUNCATE audit_entries'],
+    ['superuser', 'DELETE FROM audit_entries'],
+  ] as const)('is not to be changed by the %s role: %s', async (who, attack) => {
+    const client = await world.clientOf(who);
+    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'practice_two'`);
+    await expect(client.query(attack)).rejects.toThrow(/permission denied|append-only|row-level security/);
+    await client.end();
+  });
+
+  it('shows a practice its own chain, and nobody the platform’s', async () => {
+    const client = await world.runtimeClient();
+    const seen = async (tenant: string) => {
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+      const { rows: found } = await client.query(`SELECT DISTINCT practice_id FROM audit_entries`);
+      await client.query('COMMIT');
+      return found.map(({ practice_id }: Record<string, unknown>) => practice_id);
+    };
+    await node().trail.append(entry(platformChain));
+    expect(await seen('practice_two')).toEqual(['practice_two']);
+    expect(await seen(platformChain)).toEqual([]);
+    await client.end();
+  });
+});

@@ -1,0 +1,144 @@
+import { Injectable } from '@nestjs/common';
+import type { Counter } from 'prom-client';
+import { Clock } from '../config';
+import { Log, Metrics } from '../telemetry';
+import { auditLanes } from './audit-connections';
+import { AuditWriter, type TimedEntry } from './audit-writer';
+import { AuditUnavailable, ChainStuck } from './audit.errors';
+import { assertFits, type AuditEntry } from './entry';
+
+/** Entries that one transaction appends at most. */
+const mostInBatch = 512;
+/** Entries that wait for a batch at most; beyond, the log is unavailable. */
+const mostWaiting = 8_192;
+
+interface Waiting extends TimedEntry {
+  readonly resolve: () => void;
+  readonly reject: (error: AuditUnavailable) => void;
+}
+
+/**
+ * Appends to the audit log by group commit: what all requests of the process want to record while a batch is under way forms
+ * the next one. A chain's lock, and the disk, are paid for once a batch, not once a request.
+ */
+@Injectable()
+export class AuditTrail {
+  /** By chain, the chain that has waited longest first. */
+  private readonly waiting = new Map<string, Waiting[]>();
+  private waitingCount = 0;
+  /** Chains of the batches under way: the next entries of a chain wait for them, other chains need not. */
+  private readonly busy = new Set<string>();
+  /** Chains whose lock may be stuck: each gets a batch of its own, so that it fails no other chain's entries. */
+  private readonly suspect = new Set<string>();
+  private batches = 0;
+  private scheduled = false;
+  private whenIdle: (() => void)[] = [];
+  private readonly lost: Counter;
+
+  constructor(
+    private readonly writer: AuditWriter,
+    private readonly clock: Clock,
+    private readonly log: Log,
+    metrics: Metrics,
+  ) {
+    this.lost = metrics.counter('audit_entries_lost_total', 'Refusals and failures that the audit log could not take');
+  }
+
+  /**
+   * Resolves once the entry is durable.
+   * @throws AuditUnavailable when it is not, or when that cannot be known; then what it allows must not happen
+   */
+  async append(entry: AuditEntry): Promise<void> {
+    assertFits(entry);
+    if (this.waitingCount >= mostWaiting) throw new AuditUnavailable();
+    await new Promise<void>((resolve, reject) => {
+      const waiting = { entry, at: this.clock.now(), resolve, reject };
+      const chain = this.waiting.get(entry.practice);
+      if (chain) chain.push(waiting);
+      else this.waiting.set(entry.practice, [waiting]);
+      this.waitingCount += 1;
+      this.schedule();
+    });
+  }
+
+  /**
+   * Records what is refused or failed in any case: resolves once the entry is durable or known to be lost, which is
+   * counted and logged. Never rejects.
+   * @param weight how many events the entry stands for
+   */
+  async offer(entry: AuditEntry, weight = 1): Promise<void> {
+    try {
+      await this.append(entry);
+    } catch (error) {
+      this.lost.inc(weight);
+      const { action, outcome, code, actor, practice } = entry;
+      this.log.error({ err: error, action, outcome, code, actor, practice, weight }, 'An audit entry was lost');
+    }
+  }
+
+  /** Resolves once nothing waits and no batch is under way. */
+  async drained(): Promise<void> {
+    if (this.waitingCount === 0 && this.batches === 0) return;
+    await new Promise<void>((resolve) => this.whenIdle.push(resolve));
+  }
+
+  /** In the next turn of the event loop, so that all requests that were read in this one share a batch. */
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      while (this.batches < auditLanes) {
+        const batch = this.draw();
+        if (batch.size === 0) break;
+        void this.write(batch);
+      }
+    });
+  }
+
+  private draw(): Map<string, Waiting[]> {
+    const batch = new Map<string, Waiting[]>();
+    let room = mostInBatch;
+    for (const [practice, chain] of this.waiting) {
+      const alone = this.suspect.has(practice);
+      if (this.busy.has(practice) || (alone && batch.size > 0)) continue;
+      const drawn = chain.splice(0, room);
+      room -= drawn.length;
+      batch.set(practice, drawn);
+      this.busy.add(practice);
+      this.waiting.delete(practice);
+      if (chain.length > 0) this.waiting.set(practice, chain);
+      if (alone || room === 0) break;
+    }
+    this.waitingCount -= mostInBatch - room;
+    return batch;
+  }
+
+  private async write(batch: Map<string, Waiting[]>): Promise<void> {
+    this.batches += 1;
+    try {
+      await this.writer.write(batch);
+      for (const [practice, chain] of batch) {
+        this.suspect.delete(practice);
+        for (const { resolve } of chain) resolve();
+      }
+    } catch (error) {
+      if (error instanceof ChainStuck && batch.size > 1) this.putBack(batch);
+      else for (const chain of batch.values()) for (const { reject } of chain) reject(new AuditUnavailable(error));
+    } finally {
+      this.batches -= 1;
+      for (const practice of batch.keys()) this.busy.delete(practice);
+      if (this.waitingCount > 0) this.schedule();
+      else if (this.batches === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+    }
+  }
+
+  /** Nobody knows which of the chains is stuck: each tries again, alone. */
+  private putBack(batch: Map<string, Waiting[]>): void {
+    for (const [practice, chain] of batch) {
+      this.suspect.add(practice);
+      this.waiting.set(practice, [...chain, ...(this.waiting.get(practice) ?? [])]);
+      this.waitingCount += chain.length;
+    }
+  }
+}

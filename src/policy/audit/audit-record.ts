@@ -1,0 +1,125 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Counter } from 'prom-client';
+import { type AuditEntry, type AuditOutcome, AuditTrail, platformChain } from '../../platform/audit';
+import type { Rendered } from '../../platform/http';
+import { Log, Metrics } from '../../platform/telemetry';
+import { DomainError } from '../errors/domain-error';
+import { ForeignTenant } from '../errors/foreign-tenant';
+import type { Problem } from '../errors/problem';
+import { RefusalRecord } from '../errors/refusal-record';
+import type { Passage } from '../pipeline/around';
+import type { GateRequest, RequestState } from '../request-state';
+import { isTenantName } from '../tenancy/tenant-name';
+import type { Audit } from './audited.decorator';
+import { RefusalTally } from './refusal-tally';
+
+type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
+  Partial<Pick<AuditEntry, 'subjects' | 'subjectPractice' | 'detail'>>;
+
+/** The action of a route that names none: only its refusals are recorded. */
+const plainAction = 'request';
+
+/** Says in the words of the audit log what became of a request. */
+@Injectable()
+export class AuditRecord extends RefusalRecord implements OnApplicationShutdown {
+  private readonly tally: RefusalTally;
+  private readonly crossPracticeAttempts: Counter;
+
+  constructor(
+    private readonly trail: AuditTrail,
+    private readonly log: Log,
+    metrics: Metrics,
+  ) {
+    super();
+    this.tally = new RefusalTally(trail);
+    this.crossPracticeAttempts = metrics.counter(
+      'cross_practice_access_attempts_total',
+      'Requests for something of another practice; the threshold is zero',
+    );
+  }
+
+  /** The use of a permission; resolves once it is durable. @throws AuditUnavailable */
+  allowed({ request }: Passage, audit: Audit, source: unknown): Promise<void> {
+    return this.append(request, audit, source, null);
+  }
+
+  /** An answer that was kept and is told again, whose text alone says of what; as `allowed`. */
+  replayed({ request }: Passage, audit: Audit, { text }: Rendered): Promise<void> {
+    const source: unknown = audit.knownBy === 'request' ? request : JSON.parse(text ?? '{}');
+    return this.append(request, audit, source, 'replayed');
+  }
+
+  /** What the domain could not do on an audited route, such as an id that nobody has; in the background. */
+  failed({ request }: Passage, { action }: Audit, error: DomainError): void {
+    void this.trail.offer(entryOf(request.gate, { action, outcome: 'failed', code: error.code }));
+  }
+
+  /** A caller's refusal is to be awaited; that of an unknown caller is counted, and written within about a second. */
+  refused({ gate }: { readonly gate: RequestState }, problem: Problem, error: unknown): Promise<void> | undefined {
+    const { caller, route } = gate;
+    if (!caller) {
+      this.tally.count(gate.ip, problem.code, route?.name);
+      return undefined;
+    }
+    const action = route?.audited?.action ?? plainAction;
+    if (!(error instanceof ForeignTenant)) {
+      return this.trail.offer(entryOf(gate, { action, outcome: 'refused', code: problem.code }));
+    }
+    const { subjectType, subjectId, ownerPractice } = error;
+    this.crossPracticeAttempts.inc();
+    this.log.warn(
+      { actor: caller.userId, practice: caller.practiceId, ownerPractice, subjectType, subject: subjectId },
+      'Something of another practice was asked for',
+    );
+    return this.trail.offer(
+      entryOf(gate, {
+        action,
+        outcome: 'refused',
+        code: 'cross_practice',
+        subjects: [subjectId],
+        subjectPractice: ownerPractice,
+        detail: { subjectType },
+      }),
+    );
+  }
+
+  private append(request: GateRequest, audit: Audit, source: unknown, code: string | null): Promise<void> {
+    const subjects = audit.subjects(source as never).filter((subject) => subject !== undefined);
+    return this.trail.append(entryOf(request.gate, { action: audit.action, outcome: 'allowed', code, subjects }));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.tally.close();
+  }
+}
+
+function entryOf(
+  gate: RequestState,
+  { subjects = [], subjectPractice = null, detail = null, ...said }: Said,
+): AuditEntry {
+  const { caller, route, work, ip } = gate;
+  return {
+    practice: chainOf(gate, said.outcome),
+    actor: caller?.userId ?? null,
+    clientId: caller?.clientId ?? null,
+    role: caller?.role ?? null,
+    ...said,
+    route: route?.name ?? null,
+    subjects,
+    subjectPractice,
+    detail,
+    correlationId: work.correlationId,
+    requestId: work.requestId,
+    ip,
+  };
+}
+
+/**
+ * A practice's officer sees what its own people did and tried. What an operator does across tenants is the platform's, even
+ * if the token names a practice.
+ */
+function chainOf({ caller, route }: RequestState, outcome: AuditOutcome): string {
+  if (outcome !== 'refused' && route?.crossTenant !== undefined) return platformChain;
+  const practice = caller?.practiceId;
+  return practice !== undefined && isTenantName(practice) ? practice : platformChain;
+}

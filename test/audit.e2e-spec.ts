@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from 'pg';
+import { call, tokenFor } from './support/api';
+import { type Practice, seedPractice } from './support/practice';
+import type { GateProcess } from './support/process';
+import { until } from './support/until';
+import { World } from './support/world';
+
+interface Entry {
+  readonly seq: number;
+  readonly actor: string | null;
+  readonly action: string;
+  readonly outcome: string;
+  readonly code: string | null;
+  readonly route: string | null;
+  readonly subjects: string[];
+  readonly subjectPractice: string | null;
+  readonly detail: Record<string, unknown> | null;
+  readonly correlationId: string | null;
+  readonly ip: string | null;
+}
+
+const agentOf = ({ id }: Practice, role = 'scheduling_agent') => ({
+  sub: `user_${role}`,
+  practice_id: id,
+  role,
+  usage_plan: 'internal',
+});
+
+describe('what is audited', () => {
+  let world: World;
+  let gate: GateProcess;
+  let ours: Practice;
+  let theirs: Practice;
+  let token: string;
+  let nextSlot = 0;
+
+  const entries = async (practice: string, correlationId?: string): Promise<Entry[]> =>
+    (
+      await world.sql<{ body: Entry }>(
+        `SELECT body FROM audit_entries WHERE practice_id = $1 AND ($2::text IS NULL OR body ->> 'correlationId' = $2) ORDER BY seq`,
+        [practice, correlationId ?? null],
+      )
+    ).map(({ body }) => body);
+  const request = () => {
+    nextSlot += 1;
+    return { patientId: ours.patients[0], slotId: ours.slots[nextSlot], type: 'follow_up' };
+  };
+  const as = (correlationId: string, headers: Record<string, string> = {}) => ({
+    token,
+    headers: { 'x-correlation-id': correlationId, ...headers },
+  });
+
+  beforeAll(async () => {
+    world = await World.create();
+    ours = await seedPractice(world, 'ours', { patients: 3, slots: 40 });
+    theirs = await seedPractice(world, 'theirs', { patients: 1, slots: 1 });
+    gate = await world.start();
+    token = await tokenFor(gate, agentOf(ours));
+  });
+  afterAll(() => world.end());
+
+  it('a reading, with everything that says who, what and when, and no PHI', async () => {
+    const [id] = ours.patients;
+    const { headers, status } = await call(gate, `/patients/${id ?? ''}`, as('reading-1'));
+    expect(status).toBe(200);
+    expect(await entries(ours.id, 'reading-1')).toEqual([
+      {
+        v: 1,
+        practice: ours.id,
+        seq: expect.any(Number) as number,
+        id: expect.stringMatching(/^aud_[0-9a-z]{26}$/) as string,
+        at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string,
+        actor: 'user_scheduling_agent',
+        clientId: 'client_dev',
+        role: 'scheduling_agent',
+        action: 'patient.read',
+        outcome: 'allowed',
+        code: null,
+        route: 'GET /patients/:id',
+        subjects: [id],
+        subjectPractice: null,
+        detail: null,
+        correlationId: 'reading-1',
+        requestId: headers.get('x-request-id'),
+        ip: expect.stringMatching(/127\.0\.0\.1$/) as string,
+      },
+    ]);
+    const [{ text } = { text: '' }] = await world.sql<{ text: string }>(
+      `SELECT string_agg(body::text, '') AS text FROM audit_entries`,
+    );
+    expect(text).not.toMatch(/First\d|Last\d|\+1555|example\.com|1990-01-01/);
+  });
+
+  it('a list, with all that it showed', async () => {
+    await call(gate, '/patients', as('list-1'));
+    const [entry] = await entries(ours.id, 'list-1');
+    expect([entry?.action, [...(entry?.subjects ?? [])].sort()]).toEqual(['patient.search', ours.patients]);
+  });
+
+  it('a booking, its replay, and what is failed', async () => {
+    const [body, key] = [request(), randomUUID()];
+    const book = (correlationId: string, idempotencyKey = key) =>
+      call(gate, '/appointments', { ...as(correlationId, { 'idempotency-key': idempotencyKey }), body });
+    const first = await book('book-1');
+    await book('book-2');
+    expect((await book('book-3', randomUUID())).status).toBe(409);
+    const appointmentId = first.body.appointmentId;
+    expect(await entries(ours.id, 'book-1')).toMatchObject([
+      { action: 'appointment.book', outcome: 'allowed', code: null, subjects: [appointmentId, body.patientId] },
+    ]);
+    expect(await entries(ours.id, 'book-2')).toMatchObject([
+      { action: 'appointment.book', outcome: 'allowed', code: 'replayed', subjects: [appointmentId] },
+    ]);
+    await until(async () => (await entries(ours.id, 'book-3')).length > 0);
+    expect(await entries(ours.id, 'book-3')).toMatchObject([{ outcome: 'failed', code: 'slot_taken' }]);
+  });
+
+  it('a reach for another practice’s patient, whose entry survives the rollback', async () => {
+    const body = { ...request(), patientId: theirs.patients[0] };
+    const answer = await call(gate, '/appointments', { ...as('cross-1', { 'idempotency-key': randomUUID() }), body });
+    expect(answer.status).toBe(403);
+    expect(answer.text).not.toContain(theirs.id);
+    expect(await entries(ours.id, 'cross-1')).toMatchObject([
+      {
+        actor: 'user_scheduling_agent',
+        action: 'appointment.book',
+        outcome: 'refused',
+        code: 'cross_practice',
+        subjects: theirs.patients,
+        subjectPractice: theirs.id,
+        detail: { subjectType: 'patient' },
+      },
+    ]);
+  });
+
+  it('a refusal by role, before it is sent', async () => {
+    const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
+    const { status } = await call(gate, '/patients', { ...as('role-1'), token: officer });
+    expect(status).toBe(403);
+    expect(await entries(ours.id, 'role-1')).toMatchObject([
+      { actor: 'user_security_officer', action: 'patient.search', outcome: 'refused', code: 'insufficient_role' },
+    ]);
+  });
+
+  it('an operator’s changes, in the platform’s chain, before they are made', async () => {
+    const operator = await tokenFor(gate, { sub: 'user_olu', role: 'operator' });
+    const headers = { 'x-correlation-id': 'operator-1' };
+    await call(gate, '/auth/revocations', { token: operator, headers, body: { sub: 'user_gone' } });
+    await call(gate, '/usage-plans/app_x', { token: operator, headers, method: 'PUT', body: { plan: 'enterprise' } });
+    await call(gate, '/dead-letters/evt_1.crm/retry', { token: operator, headers, method: 'POST' });
+    await until(async () => (await entries('platform', 'operator-1')).length === 4);
+    expect(
+      (await entries('platform', 'operator-1')).map(({ actor, action, outcome, subjects }) => [
+        actor,
+        action,
+        outcome,
+        ...subjects,
+      ]),
+    ).toEqual([
+      ['user_olu', 'token.revoke', 'allowed', 'user_gone'],
+      ['user_olu', 'usage_plan.change', 'allowed', 'app_x'],
+      ['user_olu', 'dead_letter.retry', 'allowed', 'evt_1.crm'],
+      ['user_olu', 'dead_letter.retry', 'failed'],
+    ]);
+  });
+
+  it('a flood of unknown callers in a few entries, with the right total', async () => {
+    const counted = async (code: string, route: string | null) =>
+      (await entries('platform'))
+        .filter((entry) => entry.code === code && entry.route === route)
+        .reduce((sum, { detail }) => sum + Number(detail?.count), 0);
+    const before = (await entries('platform')).length;
+    for (let round = 0; round < 10; round += 1) {
+      await Promise.all(Array.from({ length: 100 }, () => call(gate, '/patients', { token: 'a.b.c' })));
+    }
+    await call(gate, '/..%2f..%2fetc/passwd');
+    await until(async () => (await counted('invalid_token', 'GET /patients')) === 1_000);
+    await until(async () => (await counted('firewall_rule', null)) === 1);
+    expect((await entries('platform')).length - before).toBeLessThan(50);
+  });
+
+  it('an answer that is out, though its process is killed at once', async () => {
+    const doomed = await world.start();
+    const { status } = await call(doomed, `/patients/${ours.patients[1] ?? ''}`, as('killed-1'));
+    await doomed.end('SIGKILL');
+    expect([status, (await entries(ours.id, 'killed-1')).length]).toEqual([200, 1]);
+  });
+});
+
+describe('when the audit log takes nothing', () => {
+  let world: World;
+  let gate: GateProcess;
+  let ours: Practice;
+  let theirs: Practice;
+  let token: string;
+  let holder: Client;
+
+  beforeAll(async () => {
+    world = await World.create();
+    ours = await seedPractice(world, 'ours', { patients: 1, slots: 2 });
+    theirs = await seedPractice(world, 'theirs', { patients: 1, slots: 1 });
+    gate = await world.start();
+    token = await tokenFor(gate, agentOf(ours));
+    holder = await world.clientOf('superuser');
+    await holder.query('BEGIN; LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE');
+  });
+  afterAll(async () => {
+    await holder.end();
+    await world.end();
+  });
+
+  it('shows no patient', async () => {
+    const answer = await call(gate, `/patients/${ours.patients[0] ?? ''}`, { token });
+    expect([answer.status, answer.body.code, answer.headers.get('retry-after')]).toEqual([
+      503,
+      'audit_unavailable',
+      '1',
+    ]);
+    expect(answer.text).not.toContain('First1');
+  });
+
+  it('books nothing', async () => {
+    const body = { patientId: ours.patients[0], slotId: ours.slots[0], type: 'follow_up' };
+    const answer = await call(gate, '/appointments', { token, body, headers: { 'idempotency-key': randomUUID() } });
+    expect([answer.status, answer.body.code]).toEqual([503, 'audit_unavailable']);
+    expect(await world.sql(`SELECT status FROM slots WHERE id = $1`, [ours.slots[0]])).toEqual([
+      { status: 'available' },
+    ]);
+  });
+
+  it('refuses all the same, and says that the entry is lost', async () => {
+    expect((await call(gate, `/patients/${theirs.patients[0] ?? ''}`, { token })).status).toBe(403);
+    const { text } = await call(gate, '/metrics');
+    expect(text).toMatch(/^audit_entries_lost_total 1$/m);
+    expect(text).toMatch(/^cross_practice_access_attempts_total 1$/m);
+    await until(() => gate.log.includes('An audit entry was lost'));
+  });
+
+  it('goes on by itself once the log is back', async () => {
+    await holder.query('ROLLBACK');
+    expect((await call(gate, `/patients/${ours.patients[0] ?? ''}`, { token })).status).toBe(200);
+  });
+});
