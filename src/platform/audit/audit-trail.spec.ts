@@ -1,13 +1,10 @@
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
-import { Config, ManualClock } from '../config';
-import { Log, Metrics } from '../telemetry';
-import { AuditConnections } from './audit-connections';
-import { AuditTrail } from './audit-trail';
-import { AuditWriter, limits, lock } from './audit-writer';
+import { auditNode, type AuditNode, entryOf as entry } from './audit-nodes.spec-support';
+import { limits, lock } from './audit-writer';
 import { AuditUnavailable } from './audit.errors';
 import { genesisOf, linkOf, lockOf } from './chain';
-import { type AuditEntry, platformChain } from './entry';
+import { platformChain } from './entry';
 
 interface Row {
   readonly body: string;
@@ -16,38 +13,12 @@ interface Row {
   readonly seq: number;
 }
 
-const entry = (practice: string, changes: Partial<AuditEntry> = {}): AuditEntry => ({
-  practice,
-  actor: 'user_a',
-  clientId: 'app_a',
-  role: 'provider',
-  action: 'patient.read',
-  outcome: 'allowed',
-  code: null,
-  route: 'GET /patients/:id',
-  subjects: ['pat_1'],
-  subjectPractice: null,
-  detail: null,
-  correlationId: 'c',
-  requestId: 'r',
-  ip: '127.0.0.1',
-  ...changes,
-});
-
 describe('AuditTrail', () => {
   let world: World;
-  const nodes: { trail: AuditTrail; connections: AuditConnections; clock: ManualClock; metrics: Metrics }[] = [];
+  const nodes: AuditNode[] = [];
 
   const node = () => {
-    const config = Config.from({ ...world.environment, NODE_ENV: 'test', LOG_LEVEL: 'silent' });
-    const [log, metrics, clock] = [new Log(config), new Metrics(), new ManualClock()];
-    const connections = new AuditConnections(config, log);
-    const made = {
-      trail: new AuditTrail(new AuditWriter(connections), clock, log, metrics),
-      connections,
-      clock,
-      metrics,
-    };
+    const made = auditNode(world);
     nodes.push(made);
     return made;
   };

@@ -1,19 +1,25 @@
 import { Module, type OnApplicationShutdown } from '@nestjs/common';
+import { AuditAnchor } from './audit-anchor';
 import { AuditConnections } from './audit-connections';
 import { AuditTrail } from './audit-trail';
 import { AuditWriter } from './audit-writer';
 
 /** The audit log: append-only, chained by hashes, one chain for each practice. */
-@Module({ providers: [AuditConnections, AuditWriter, AuditTrail], exports: [AuditTrail] })
+@Module({ providers: [AuditConnections, AuditWriter, AuditTrail, AuditAnchor], exports: [AuditTrail] })
 export class AuditModule implements OnApplicationShutdown {
   constructor(
     private readonly trail: AuditTrail,
+    private readonly anchor: AuditAnchor,
     private readonly connections: AuditConnections,
   ) {}
 
-  /** The last requests have been answered by now; what they left in the background is written, then the connections close. */
+  /** The last requests have been answered by now; what they left in the background is written and anchored. */
   async onApplicationShutdown(): Promise<void> {
     await this.trail.drained();
-    await this.connections.close();
+    try {
+      await this.anchor.close();
+    } finally {
+      await this.connections.close();
+    }
   }
 }

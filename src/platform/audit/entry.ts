@@ -52,7 +52,7 @@ const unspeakable = /[\p{Cc}\p{Cs}]/gu;
  */
 export function bodyOf(entry: AuditEntry, { seq, id, at }: AuditPlace): string {
   return (
-    bodyPrefix(entry.practice, seq) +
+    `${bodyHead(entry.practice)}${seq},` +
     JSON.stringify({
       id,
       at: new Date(at).toISOString(),
@@ -78,9 +78,9 @@ export function assertFits({ subjects, action }: AuditEntry): void {
   if (subjects.length > mostSubjects) throw new Error(`An audit entry of ${action} has over ${mostSubjects} subjects`);
 }
 
-/** The first bytes of the entry that stands at this place of that chain. */
-export function bodyPrefix(practice: string, seq: number): string {
-  return `{"v":1,"practice":${JSON.stringify(spoken(practice))},"seq":${seq},`;
+/** The first bytes of every entry of that chain; its number follows, and a comma. */
+export function bodyHead(practice: string): string {
+  return `{"v":1,"practice":${JSON.stringify(spoken(practice))},"seq":`;
 }
 
 /** The text as it stands in an entry; what is searched for is said the same way. */

@@ -168,6 +168,12 @@ export const variables = {
   CONCURRENCY_BULK: required('100', integer(1, 100_000), 'the most that the bulk class may hold at once'),
   DEADLINE_MS: required('29000', integer(50, 29_000), 'when a request is ended with 504'),
 
+  AUDIT_ANCHOR_FILE: optional(
+    text,
+    'where workers write down the heads of the audit log; put it on a volume that the database’s administrators cannot write; unset: audit-anchors.ndjson in DATA_DIR',
+  ),
+  AUDIT_ANCHOR_SECONDS: required('60', integer(1, 3600), 'how often: what was appended since can be cut off unseen'),
+
   SHUTDOWN_DRAIN_MS: required(
     '500',
     integer(0, 60_000),

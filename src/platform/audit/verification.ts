@@ -1,0 +1,2 @@
+export { anchorFileOf } from './anchor-file';
+export { type AuditReport, verifyAudit } from './verify';

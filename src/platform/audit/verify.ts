@@ -1,0 +1,64 @@
+import pg from 'pg';
+import { type Anchor, readAnchors } from './anchor-file';
+import { ChainCheck, type ChainFault } from './chain-check';
+import { type ChainHead, chainHeads } from './chains';
+import { copyOut } from './copy-out';
+
+export interface AuditReport {
+  readonly chains: number;
+  /** Entries that were right. */
+  readonly entries: number;
+  readonly seconds: number;
+  /** The first thing wrong with each chain that is not whole. */
+  readonly faults: readonly ChainFault[];
+  /** How many heads were compared; `undefined` where there is no file of anchors. */
+  readonly anchors: number | undefined;
+  /** Lines of that file that are no anchors. */
+  readonly unreadable: readonly number[];
+}
+
+/**
+ * Verifies the audit log: every chain from its first entry to its last, and against the anchors outside of the database.
+ * @param systemUrl the database as the role for cross-tenant work, which may read all chains
+ * @param only the one chain to look at
+ */
+export async function verifyAudit(systemUrl: string, anchorFile: string, only?: string): Promise<AuditReport> {
+  const begun = performance.now();
+  // Before the entries: whatever was anchored by now must be found.
+  const known = await readAnchors(anchorFile);
+  const client = new pg.Client({ connectionString: systemUrl, application_name: 'gatehouse-audit-verify' });
+  await client.connect();
+  try {
+    const { rows } = await client.query<ChainHead>(chainHeads.text);
+    const all = new Set([...rows.map(({ practice }) => practice), ...(known?.anchors.keys() ?? [])]);
+    const practices = only === undefined ? [...all].sort() : [only];
+    const faults: ChainFault[] = [];
+    let entries = 0;
+    let anchors = 0;
+    for (const practice of practices) {
+      const anchored = known?.anchors.get(practice) ?? [];
+      const check = await verifyChain(client, practice, anchored);
+      entries += check.entries;
+      anchors += anchored.length;
+      if (check.fault) faults.push(check.fault);
+    }
+    return {
+      chains: practices.length,
+      entries,
+      seconds: (performance.now() - begun) / 1000,
+      faults,
+      anchors: known && anchors,
+      unreadable: known?.unreadable ?? [],
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+async function verifyChain(client: pg.Client, practice: string, anchors: readonly Anchor[]): Promise<ChainCheck> {
+  const check = new ChainCheck(practice, anchors);
+  const query = `SELECT body, hash FROM audit_entries WHERE practice_id = ${client.escapeLiteral(practice)} ORDER BY seq`;
+  await copyOut(client, query, (body, hash) => check.next(body, hash));
+  check.end();
+  return check;
+}
