@@ -5,22 +5,17 @@ import {
   type Caller,
   CurrentCaller,
   Idempotent,
-  type Page,
   pageOf,
   Reserved,
   Responds,
   Roles,
   Tenant,
 } from '../../policy';
+import { aboutAll, aboutOne } from './bookings.audit';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails, AppointmentView } from './dto/appointment.view';
 import { BookAppointment, RescheduleAppointment } from './dto/book-appointment.dto';
 import { ListAppointments } from './dto/slot.view';
-import type { Appointment } from './entities/appointment.entity';
-
-/** An appointment tells of its patient, too. */
-const aboutOne = ({ appointmentId, patientId }: Appointment) => [appointmentId, patientId];
-const aboutAll = ({ data }: Page<Appointment>) => [...new Set(data.flatMap(aboutOne))];
 
 const appointmentId = { name: 'id', example: 'appt_01jz0000000000000000000001' };
 

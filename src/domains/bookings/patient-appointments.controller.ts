@@ -1,6 +1,17 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { type Caller, CurrentCaller, pageOf, PageQuery, Reserved, Responds, Roles, Tenant } from '../../policy';
+import {
+  Audited,
+  type Caller,
+  CurrentCaller,
+  pageOf,
+  PageQuery,
+  Reserved,
+  Responds,
+  Roles,
+  Tenant,
+} from '../../policy';
 import { rolesFor } from '../patients';
+import { aboutAll } from './bookings.audit';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails } from './dto/appointment.view';
 
@@ -12,6 +23,7 @@ export class PatientAppointmentsController {
 
   @Get()
   @Roles(...rolesFor('patients.appointments'))
+  @Audited('appointment.list', aboutAll)
   @Responds(200, pageOf(AppointmentDetails))
   list(@CurrentCaller() caller: Caller, @Param('id') id: string, @Query() query: PageQuery) {
     return this.bookings.ofPatient(caller, id, query);
