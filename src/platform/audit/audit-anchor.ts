@@ -27,7 +27,7 @@ export class AuditAnchor implements OnApplicationBootstrap {
     log: Log,
   ) {
     this.file = anchorFileOf(config);
-    this.loop = new Loop('audit-anchor', () => this.mark(), log, config.get('AUDIT_ANCHOR_SECONDS') * 1000);
+    this.loop = new Loop('audit-anchor', () => this.mark(), log, clock, config.get('AUDIT_ANCHOR_SECONDS') * 1000);
     this.anchoredAt = clock.now();
   }
 
