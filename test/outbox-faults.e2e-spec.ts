@@ -50,7 +50,7 @@ describe('an event, whatever dies on its way', () => {
       );
       if (busy.length > 0) worker.signal('SIGCONT');
       return busy.length === 0;
-    });
+    }, 30_000);
   }
 
   /** Nothing lost, nothing twice. */
