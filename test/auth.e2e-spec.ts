@@ -66,18 +66,6 @@ describe('two processes and the development issuer', () => {
     expect((await fetch(discovery.body.jwks_uri)).status).toBe(200);
   });
 
-  it('tell an app the plan in force: what the issuer claims, else what the operator stored', async () => {
-    const app = { sub: 'user_planned', client_id: 'app_planned' };
-    const planOf = async (claims: Record<string, unknown>) =>
-      (await me(two, await tokenFor(one, claims))).body.usagePlan;
-    expect(await planOf(app)).toBe('standard');
-    const change = { method: 'PUT', token: operator, body: { plan: 'enterprise' } };
-    expect((await call(one, '/usage-plans/app_planned', change)).status).toBe(200);
-    await until(async () => (await planOf(app)) === 'enterprise');
-    expect(await planOf({ ...app, usage_plan: 'internal' })).toBe('internal');
-    expect(await planOf({ ...app, usage_plan: 'of another house' })).toBe('enterprise');
-  });
-
   it('give a demo user’s token to an OAuth client', async () => {
     const answer = await call<{ access_token: string }>(one, '/dev/oauth/token', {
       method: 'POST',

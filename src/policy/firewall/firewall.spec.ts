@@ -186,17 +186,6 @@ describe('the firewall', () => {
     expect(text).not.toMatch(/HPE|llhttp|node/i);
   });
 
-  it.each(['200-ok', '100-continue, 200-ok', ''])(
-    'answers 417 to Expect: %s, with both ids, and closes',
-    async (expectation) => {
-      const head = `POST /orders HTTP/1.1\r\nHost: a.example\r\nX-Correlation-Id: expecting-1\r\nExpect: ${expectation}\r\n`;
-      const text = await gate.exchange(`${head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n`);
-      expect(text).toMatch(/^HTTP\/1\.1 417 Expectation Failed\r\n/);
-      expect(text).toMatch(/X-Correlation-Id: expecting-1\r\nX-Request-Id: [\da-f-]{36}\r\n/);
-      expect(problemIn(text)).toMatchObject({ code: 'expectation_failed', correlationId: 'expecting-1' });
-    },
-  );
-
   it('answers 408 to headers that do not come', async () => {
     expect(await gate.exchange('GET /orders/one HTTP/1.1\r\nHost: a.ex')).toMatch(
       /^HTTP\/1\.1 408 [\s\S]*request_timeout/,
