@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AuditLogModule } from './domains/audit';
 import { BookingsModule } from './domains/bookings';
 import { OperationsModule } from './domains/operations';
 import { PatientsModule } from './domains/patients';
@@ -16,6 +17,7 @@ export class AppModule {
         PlatformModule.register(config, clock),
         await PolicyModule.register(config),
         OperationsModule,
+        AuditLogModule,
         PatientsModule,
         BookingsModule.register(config),
       ],

@@ -8,7 +8,7 @@ export { ForeignTenant } from './errors/foreign-tenant';
 export { FreeText } from './firewall/free-text.decorator';
 export { Idempotent } from './idempotency/idempotency.decorator';
 export { keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page';
-export { Responds } from './responses/responds.decorator';
+export { Responds, Streams } from './responses/responds.decorator';
 export { CrossTenant, Tenant } from './tenancy/tenancy.decorator';
 export { RateTier, Unmetered, Weight } from './throttling/throttling.decorators';
 export { invalid } from './validation/validator';

@@ -78,6 +78,7 @@ export function successAnswer(route: RoutePolicies): Answers {
       description: STATUS_CODES[status] ?? 'Success',
       headers: { ...headers(route), ...(route.idempotent && replayed) },
       ...(view && { content: { 'application/json': { schema: { $ref: getSchemaPath(view) } } } }),
+      ...(route.answer?.stream !== undefined && { content: { [route.answer.stream]: { schema: { type: 'string' } } } }),
       ...(!route.answer && { content: { 'text/plain': { schema: { type: 'string' } } } }),
     },
   };

@@ -16,8 +16,12 @@ export function policiesOf(route: RoutePolicies): Record<string, unknown> {
     class: route.workClass,
     ...(route.idempotent && { idempotent: true }),
     ...(route.audited && { audited: route.audited.action }),
-    answers: route.answer
-      ? `${route.answer.status} ${route.answer.view?.name ?? 'without a body'}`
-      : 'as the handler sends it',
+    answers: answerOf(route),
   };
+}
+
+function answerOf({ answer }: RoutePolicies): string {
+  if (!answer) return 'as the handler sends it';
+  const what = answer.view?.name ?? (answer.stream === undefined ? 'without a body' : `a stream of ${answer.stream}`);
+  return `${answer.status} ${what}`;
 }

@@ -6,6 +6,8 @@ export interface Answer {
   readonly status: number;
   /** The DTO whose `@ApiProperty` fields are all that may leave; `undefined` for an answer without a body. */
   readonly view: Type | undefined;
+  /** The media type of an answer that is streamed past the allow-list. */
+  readonly stream?: string;
 }
 
 const Metadata = Reflector.createDecorator<Answer>();
@@ -14,3 +16,9 @@ const Metadata = Reflector.createDecorator<Answer>();
 export const Responds = Object.assign((status: number, view?: Type) => Metadata({ status, view }), {
   KEY: Metadata.KEY,
 });
+
+/**
+ * For a route whose handler answers with a `StreamableFile`: no allow-list stands behind it, so the handler alone says what
+ * leaves.
+ */
+export const Streams = (status: number, mediaType: string) => Metadata({ status, view: undefined, stream: mediaType });

@@ -1,0 +1,37 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import {
+  Audited,
+  type Caller,
+  CurrentCaller,
+  noSubjects,
+  pageOf,
+  Reserved,
+  Responds,
+  Roles,
+  Streams,
+  Tenant,
+} from '../../policy';
+import { AuditService } from './audit.service';
+import { AuditEntryView, SearchAudit } from './dto/audit-entry.view';
+
+@Controller('audit')
+@Tenant('practice')
+@Roles('security_officer')
+export class AuditController {
+  constructor(private readonly audit: AuditService) {}
+
+  @Get()
+  @Audited('audit.read', noSubjects)
+  @Responds(200, pageOf(AuditEntryView))
+  search(@CurrentCaller() caller: Caller, @Query() query: SearchAudit) {
+    return this.audit.search(caller, query);
+  }
+
+  @Get('export')
+  @Audited('audit.export', noSubjects)
+  @Reserved('bulk')
+  @Streams(200, 'application/x-ndjson')
+  export(@CurrentCaller() caller: Caller) {
+    return this.audit.export(caller);
+  }
+}
