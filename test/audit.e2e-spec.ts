@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { Client } from 'pg';
+import { readAnchors } from '../src/platform/audit/anchor-file';
+import { verifyAudit } from '../src/platform/audit/verification';
 import { call, tokenFor } from './support/api';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
@@ -185,6 +188,62 @@ describe('what is audited', () => {
     const { status } = await call(doomed, `/patients/${ours.patients[1] ?? ''}`, as('killed-1'));
     await doomed.end('SIGKILL');
     expect([status, (await entries(ours.id, 'killed-1')).length]).toEqual([200, 1]);
+  });
+});
+
+describe('the audit log of two processes', () => {
+  let world: World;
+  let ours: Practice;
+
+  beforeAll(async () => {
+    world = await World.create();
+    ours = await seedPractice(world, 'ours', { patients: 1, slots: 1 });
+  });
+  afterAll(() => world.end());
+
+  const anchorFile = () => join(world.environment.DATA_DIR ?? '', 'audit-anchors.ndjson');
+  const verified = () => verifyAudit(world.environment.DATABASE_SYSTEM_URL ?? '', anchorFile());
+
+  it('is one gapless chain of all that both answered, anchored as they go and when they stop', async () => {
+    const gates = await Promise.all([
+      world.start({ GATEHOUSE_ROLE: 'api' }),
+      world.start({ GATEHOUSE_ROLE: 'all', AUDIT_ANCHOR_SECONDS: '1' }),
+    ]);
+    const [reader, worker] = gates;
+    const token = await tokenFor(reader, agentOf(ours));
+    const statuses: number[] = [];
+    const lane = async (lane: number) => {
+      for (let n = 0; n < 50; n += 1) {
+        const gate = gates[lane % 2] ?? reader;
+        statuses.push((await call(gate, `/patients/${ours.patients[0] ?? ''}`, { token })).status);
+      }
+    };
+    await Promise.all(Array.from({ length: 40 }, (_, n) => lane(n)));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(await verified()).toMatchObject({ chains: 1, entries: 2_000, faults: [] });
+
+    const anchored = async () =>
+      Math.max(0, ...((await readAnchors(anchorFile()))?.anchors.get(ours.id) ?? []).map(({ seq }) => seq));
+    await until(async () => (await anchored()) === 2_000);
+    expect((await call(worker, '/metrics')).text).toMatch(/^audit_anchor_age_seconds \d/m);
+    expect((await call(reader, '/metrics')).text).not.toContain('audit_anchor_age_seconds');
+
+    await call(reader, `/patients/${ours.patients[0] ?? ''}`, { token });
+    expect(await worker.end()).toBe(0);
+    expect(await anchored()).toBe(2_001);
+    expect(await reader.end()).toBe(0);
+    expect((await verified()).faults).toEqual([]);
+  });
+
+  it('keeps what was counted of unknown callers when a process stops', async () => {
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api' });
+    await call(gate, '/patients');
+    expect(await gate.end()).toBe(0);
+    expect(
+      await world.sql(
+        `SELECT body -> 'detail' AS detail, body ->> 'code' AS code FROM audit_entries WHERE actor IS NULL`,
+      ),
+    ).toEqual([{ detail: { count: 1 }, code: 'token_required' }]);
   });
 });
 

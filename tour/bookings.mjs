@@ -66,7 +66,7 @@ export async function bookings(guide) {
   });
   guide.tell(
     foreign.status === 403,
-    'a patient of practice_p002: 403, counted and logged as a cross-practice attempt',
+    'a patient of practice_p002: 403, counted and audited as a cross-practice attempt',
     'tenancy: three walls, and an alarm with threshold zero',
   );
 

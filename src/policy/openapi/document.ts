@@ -10,7 +10,7 @@ type Json = Record<string, unknown>;
 
 const description = `Every route passes the same policies in one order; what this page says of a route is read from the metadata that enforces it.
 
-In development, **Authorize** takes the client id of a demo user (\`scheduling_agent\`, \`provider\`, \`practice_admin\`, \`operator\`) and any secret.`;
+In development, **Authorize** takes the client id of a demo user (\`scheduling_agent\`, \`provider\`, \`practice_admin\`, \`security_officer\`, \`operator\`) and any secret.`;
 
 /** The OpenAPI 3.1 document of all routes: Nest reads the DTOs, the policies' own metadata says the rest. */
 export function documentOf(app: INestApplication, config: Config): OpenAPIObject {
