@@ -36,7 +36,9 @@ export class IdempotencyPolicy implements AroundPolicy {
       if (record) {
         if (!record.requestHash.equals(requestHash)) throw keyReused();
         // What the kept answer tells is told again; its caller is recorded as the first one was.
-        if (route.audited) await this.audit.replayed(passage, route.audited, record.answer);
+        const recorded = route.audited && this.audit.replayed(passage, route.audited, record.answer);
+        // Nothing was written: the key and the connection are given back while the entry is.
+        await Promise.all([recorded, this.unitOfWork.commit()]);
         response.setHeader('Idempotent-Replayed', 'true');
         this.unitOfWork.endReading();
         return record.answer;
