@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { readAnchors } from '../src/platform/audit/anchor-file';
+import { lockOf } from '../src/platform/audit/chain';
 import { verifyAudit } from '../src/platform/audit/verification';
 import { call, tokenFor } from './support/api';
 import { type Practice, seedPractice } from './support/practice';
@@ -139,8 +140,16 @@ describe('what is audited', () => {
 
   it('a refusal by role, before it is sent', async () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
-    const { status } = await call(gate, '/patients', { ...as('role-1'), token: officer });
-    expect(status).toBe(403);
+    const holder = await world.clientOf('superuser');
+    await holder.query('SELECT pg_advisory_lock($1)', [lockOf(ours.id).toString()]);
+    let answered = false;
+    const refusal = call(gate, '/patients', { ...as('role-1'), token: officer }).finally(() => (answered = true));
+    await until(
+      async () => (await world.sql(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length > 0,
+    );
+    expect(answered).toBe(false);
+    await holder.end();
+    expect((await refusal).status).toBe(403);
     expect(await entries(ours.id, 'role-1')).toMatchObject([
       { actor: 'user_security_officer', action: 'patient.search', outcome: 'refused', code: 'insufficient_role' },
     ]);
