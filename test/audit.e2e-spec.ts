@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Client } from 'pg';
 import { readAnchors } from '../src/platform/audit/anchor-file';
 import { lockOf } from '../src/platform/audit/chain';
 import { verifyAudit } from '../src/platform/audit/verification';
@@ -138,6 +137,33 @@ describe('what is audited', () => {
     ]);
   });
 
+  it('a reach for another practice’s appointment: to read, to cancel, to move, and for its patient’s list', async () => {
+    const { body: booked } = await call<{ appointmentId: string }>(gate, '/appointments', {
+      ...as('foreign-0', { 'idempotency-key': randomUUID() }),
+      body: request(),
+    });
+    const foreign = await tokenFor(gate, agentOf(theirs));
+    const path = `/appointments/${booked.appointmentId}`;
+    const asForeign = (headers = {}) => ({ token: foreign, headers: { 'x-correlation-id': 'foreign-1', ...headers } });
+    const write = () => ({ ...asForeign({ 'idempotency-key': randomUUID() }), method: 'POST' });
+    const answers = await Promise.all([
+      call(gate, path, asForeign()),
+      call(gate, `${path}/cancel`, write()),
+      call(gate, `${path}/reschedule`, { ...write(), body: { slotId: theirs.slots[0] } }),
+      call(gate, `/appointments?patientId=${ours.patients[0] ?? ''}`, asForeign()),
+    ]);
+    expect(answers.map(({ status, body }) => [status, body.error])).toEqual(
+      Array.from({ length: 4 }, () => [403, 'Forbidden']),
+    );
+    const made = await entries(theirs.id, 'foreign-1');
+    expect(made.map(({ action, code, subjects }) => [action, code, ...subjects]).sort()).toEqual([
+      ['appointment.cancel', 'cross_practice', booked.appointmentId],
+      ['appointment.list', 'cross_practice', ours.patients[0]],
+      ['appointment.read', 'cross_practice', booked.appointmentId],
+      ['appointment.reschedule', 'cross_practice', booked.appointmentId],
+    ]);
+  });
+
   it('a refusal by role, before it is sent', async () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
     const holder = await world.clientOf('superuser');
@@ -253,60 +279,5 @@ describe('the audit log of two processes', () => {
         `SELECT body -> 'detail' AS detail, body ->> 'code' AS code FROM audit_entries WHERE actor IS NULL`,
       ),
     ).toEqual([{ detail: { count: 1 }, code: 'token_required' }]);
-  });
-});
-
-describe('when the audit log takes nothing', () => {
-  let world: World;
-  let gate: GateProcess;
-  let ours: Practice;
-  let theirs: Practice;
-  let token: string;
-  let holder: Client;
-
-  beforeAll(async () => {
-    world = await World.create();
-    ours = await seedPractice(world, 'ours', { patients: 1, slots: 2 });
-    theirs = await seedPractice(world, 'theirs', { patients: 1, slots: 1 });
-    gate = await world.start();
-    token = await tokenFor(gate, agentOf(ours));
-    holder = await world.clientOf('superuser');
-    await holder.query('BEGIN; LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE');
-  });
-  afterAll(async () => {
-    await holder.end();
-    await world.end();
-  });
-
-  it('shows no patient', async () => {
-    const answer = await call(gate, `/patients/${ours.patients[0] ?? ''}`, { token });
-    expect([answer.status, answer.body.code, answer.headers.get('retry-after')]).toEqual([
-      503,
-      'audit_unavailable',
-      '1',
-    ]);
-    expect(answer.text).not.toContain('First1');
-  });
-
-  it('books nothing', async () => {
-    const body = { patientId: ours.patients[0], slotId: ours.slots[0], type: 'follow_up' };
-    const answer = await call(gate, '/appointments', { token, body, headers: { 'idempotency-key': randomUUID() } });
-    expect([answer.status, answer.body.code]).toEqual([503, 'audit_unavailable']);
-    expect(await world.sql(`SELECT status FROM slots WHERE id = $1`, [ours.slots[0]])).toEqual([
-      { status: 'available' },
-    ]);
-  });
-
-  it('refuses all the same, and says that the entry is lost', async () => {
-    expect((await call(gate, `/patients/${theirs.patients[0] ?? ''}`, { token })).status).toBe(403);
-    const { text } = await call(gate, '/metrics');
-    expect(text).toMatch(/^audit_entries_lost_total 1$/m);
-    expect(text).toMatch(/^cross_practice_access_attempts_total 1$/m);
-    await until(() => gate.log.includes('An audit entry was lost'));
-  });
-
-  it('goes on by itself once the log is back', async () => {
-    await holder.query('ROLLBACK');
-    expect((await call(gate, `/patients/${ours.patients[0] ?? ''}`, { token })).status).toBe(200);
   });
 });
