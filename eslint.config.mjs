@@ -79,7 +79,9 @@ export default defineConfig(
     },
   },
   {
-    files: ['main', 'migrate', 'audit-verify', 'phi-rotate', 'tenant-erase', 'tenant-export'].map((name) => `src/${name}.ts`),
+    files: ['main', 'migrate', 'audit-verify', 'phi-rotate', 'tenant-erase', 'tenant-export'].map(
+      (name) => `src/${name}.ts`,
+    ),
     rules: { 'no-restricted-properties': 'off' },
   },
   { files: ['test/**', '**/*.spec.ts', 'tour/**'], rules: { 'no-restricted-properties': 'off', 'no-console': 'off' } },
