@@ -15,7 +15,7 @@ export class CompletePatients1764000000310 implements MigrationInterface {
         id            text PRIMARY KEY,
         proof         text NOT NULL,
         introduced_at timestamptz NOT NULL DEFAULT now(),
-        -- Set when no value is left under it.
+        -- Unset while values may be under it: from when it encrypts to when none of its values is left.
         retired_at    timestamptz
       );
       REVOKE ALL ON field_keys FROM PUBLIC;

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
+import { recordProgram } from './platform/audit';
 import { cipherOf } from './platform/secrets';
 import { exportTenant } from './platform/tenant-data';
 import { needed, runProgram, say } from './program';
@@ -12,6 +13,7 @@ runProgram(process.env, async (config) => {
   const { practice, out } = values;
   if (practice === undefined || out === undefined) throw new Error(usage);
   const cipher = await cipherOf(config);
+  await recordProgram(config, practice, 'tenant.export');
   const counts = await exportTenant({ url: needed(config, 'DATABASE_URL'), practiceId: practice, file: out, cipher });
   for (const [table, count] of counts) say(`${table}: ${count}`);
   return 0;

@@ -121,6 +121,13 @@ describe('ssn and notes', () => {
     for (const byte of [1, 2, 9]) expect(refused.log).not.toContain(Buffer.alloc(32, byte).toString('base64'));
   });
 
+  it('a key that is announced is not needed before it encrypts', async () => {
+    const announced = await world.start({ PHI_KEYS: `${keyText('k1', 1)},${keyText('k3', 3)}` });
+    await announced.end();
+    const without = await world.start(oldKey);
+    await without.end();
+  });
+
   describe('when the key is rotated', () => {
     const count = 450;
     /** Each writes to patients of its own, so that it knows what it wrote last. */

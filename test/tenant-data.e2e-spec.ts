@@ -16,6 +16,7 @@ interface Line {
 /** The column that tells a row's practice. */
 const tenantColumns: Readonly<Record<string, string>> = {
   appointments: 'practice_id',
+  audit_entries: 'practice_id',
   booking_daily_counts: 'practice_id',
   event_deliveries: 'tenant_id',
   idempotency_records: 'tenant_id',
@@ -167,28 +168,31 @@ describe('the data of a practice', () => {
     });
 
     it('is all there, or all gone: what fails at the last table has erased nothing', async () => {
-      const before = await countsOf(ours.id);
+      const { audit_entries: audited = 0, ...before } = await countsOf(ours.id);
       await world.sql(`
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
         CREATE TRIGGER refuse BEFORE DELETE ON practices FOR EACH ROW EXECUTE FUNCTION refuse()`);
       expect((await erase('--practice', ours.id, '--confirm', ours.id)).code).toBe(1);
-      expect(await countsOf(ours.id)).toEqual(before);
+      // That it was tried stays on record.
+      expect(await countsOf(ours.id)).toEqual({ ...before, audit_entries: audited + 1 });
       await world.sql('DROP TRIGGER refuse ON practices');
     });
 
     it('is gone from every table but the audit log, and the other practice has all that it had', async () => {
-      await world.sql(`
-        CREATE TABLE IF NOT EXISTS audit_entries (practice_id text NOT NULL, what text);
-        INSERT INTO audit_entries (practice_id, what) VALUES ('practice_ours', 'seen')`);
       const before = await countsOf(theirs.id);
       const expected = await countsOf(ours.id);
       const { code, output } = await erase('--practice', ours.id, '--confirm', ours.id);
       expect(code).toBe(0);
       expect(output).toContain(`slots: ${expected.slots ?? ''} deleted`);
-      expect(Object.values(await countsOf(ours.id)).every((count) => count === 0)).toBe(true);
+      const { audit_entries: audited = 0, ...data } = await countsOf(ours.id);
+      expect(Object.values(data).every((count) => count === 0)).toBe(true);
+      expect(audited).toBe((expected.audit_entries ?? 0) + 1);
       expect(await countsOf(theirs.id)).toEqual(before);
       expect(Object.values(before).every((count) => count > 0)).toBe(true);
-      expect(await world.sql(`SELECT what FROM audit_entries WHERE practice_id = 'practice_ours'`)).toHaveLength(1);
+      const [last] = await world.sql(
+        `SELECT action FROM audit_entries WHERE practice_id = 'practice_ours' ORDER BY seq DESC LIMIT 1`,
+      );
+      expect(last).toEqual({ action: 'tenant.erase' });
     });
 
     it('again, deletes nothing and succeeds', async () => {

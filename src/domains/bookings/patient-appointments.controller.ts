@@ -1,4 +1,5 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
+import { ApiParam } from '@nestjs/swagger';
 import {
   Audited,
   type Caller,
@@ -24,6 +25,7 @@ export class PatientAppointmentsController {
   @Get()
   @Roles(...rolesFor('patients.appointments'))
   @Audited('appointment.list', aboutAll)
+  @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
   @Responds(200, pageOf(AppointmentDetails))
   list(@CurrentCaller() caller: Caller, @Param('id') id: string, @Query() query: PageQuery) {
     return this.bookings.ofPatient(caller, id, query);

@@ -18,6 +18,8 @@ import { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
 import { rolesFor } from './patients.permissions';
 import { PatientsService } from './patients.service';
 
+const patientId = { name: 'id', example: 'pat_01jz0000000000000000000001' };
+
 @Controller('patients')
 @Tenant('practice')
 export class PatientsController {
@@ -43,7 +45,7 @@ export class PatientsController {
   @Get(':id')
   @Roles(...rolesFor('patients.read'))
   @Audited('patient.read', idOf)
-  @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
+  @ApiParam(patientId)
   @Responds(200, PatientView)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
     return this.patients.get(caller, id);
@@ -52,6 +54,7 @@ export class PatientsController {
   @Patch(':id')
   @Roles(...rolesFor('patients.update'))
   @Audited('patient.update', idOf)
+  @ApiParam(patientId)
   @Responds(200, PatientView)
   update(@CurrentCaller() caller: Caller, @Param('id') id: string, @Body() request: UpdatePatient) {
     return this.patients.update(caller, id, request);

@@ -10,10 +10,11 @@ interface KnownKey {
   readonly isRetired: boolean;
 }
 
-/** The first of several processes that bring a new key tells the others what it encrypts to. */
+/** The first of several processes that bring a new key tells the others what it encrypts to. Not in use until it is first. */
 const introduce = statement(
   'secrets.introduce-keys',
-  `INSERT INTO field_keys (id, proof) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING`,
+  `INSERT INTO field_keys (id, proof, retired_at) SELECT id, proof, now() FROM unnest($1::text[], $2::text[]) AS k (id, proof)
+   ON CONFLICT DO NOTHING`,
 );
 const known = statement<KnownKey>(
   'secrets.known-keys',
