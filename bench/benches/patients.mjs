@@ -1,0 +1,128 @@
+// @ts-check
+/**
+ * `GET /patients/{id}` with all walls and its audit entry durable before the answer, beside pgbench running the same statements (tenant setting,
+ * select, audit insert, commit) with as many clients; lists and searches over 1,000,000 patients in 500 practices; and what
+ * row-level security costs the same statements.
+ * Goals: ≥ 0.5 × pgbench; p99 ≤ 20 ms at 70 % load; row-level security ≤ 1.1 ×.
+ */
+import { fileURLToPath } from 'node:url';
+import { claims } from '../identity.mjs';
+import { inTurn, load, ratio, sample } from '../measure.mjs';
+import { patientId, practiceId, PRACTICES, readerLogin, searches, seedPatients } from '../ours/patients.mjs';
+import { startOurs } from '../ours/server.mjs';
+import { findPgbench, pgbench } from '../pgbench.mjs';
+import { runScript, startGround } from '../servers.mjs';
+
+const READ_GOAL = 0.5;
+const P99_GOAL_MS = 20;
+const SECURITY_GOAL = 1.1;
+const LOAD_SHARE = 0.7;
+const CLIENTS = 32;
+const PER_PRACTICE = 2000;
+const QUICK_PER_PRACTICE = 20;
+/** Room between the numbers of pgbench's clients. */
+const STRIDE = 1_000_000;
+const SCRIPT = fileURLToPath(new URL('../ours/patients.sql', import.meta.url));
+const MODULE = new URL('../ours/patients.mjs', import.meta.url).href;
+
+/** @param {import('../measure.mjs').Options} options @returns {Promise<import('../report.mjs').Report>} */
+export default async function patients(options) {
+  if (options.peersOnly) throw new Error('the peer works on the tables of Gatehouse, so there is no --peers here');
+  findPgbench();
+  const ground = await startGround({ postgres: true });
+  const { postgresUrl } = ground;
+  const ours = await startOurs({ dataDir: ground.dataDir }); // it lays the tables, too
+  const perPractice = options.million ? PER_PRACTICE : QUICK_PER_PRACTICE;
+  await seedPatients(postgresUrl, perPractice);
+  const url = await readerLogin(postgresUrl);
+  const { host, port } = ours;
+  const { rounds, seconds, warmupSeconds } = options;
+  const headersOf = async (/** @type {number} */ practice) => ({
+    Authorization: `Bearer ${await ours.token({ ...claims, practice_id: practiceId(practice) })}`,
+  });
+
+  const own = await headersOf(0);
+  const reads = Array.from({ length: 500 }, (_, n) => ({
+    path: `/patients/${patientId(0, n % perPractice)}`,
+    headers: own,
+  }));
+  let base = Date.now() % 1_000_000_000;
+  const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
+    if (name === 'pgbench') {
+      const run = { script: SCRIPT, url, clients: CLIENTS };
+      base += CLIENTS * STRIDE;
+      if (warmupSeconds > 0)
+        await pgbench({ ...run, seconds: warmupSeconds, variables: { base, stride: STRIDE, i: STRIDE / 2 } });
+      return (await pgbench({ ...run, seconds, variables: { base, stride: STRIDE, i: 0 } })).perSecond;
+    }
+    const target = { host, port, connections: CLIENTS, workload: 'fixed.mjs', args: { requests: reads } };
+    return (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
+  });
+  const [mine, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
+  const times = ratio(mine, theirs);
+  /** @type {import('../report.mjs').Row[]} */
+  const rows = [
+    {
+      what: `GET /patients/{id}, audited, ${CLIENTS} clients`,
+      unit: '/s',
+      ours: mine,
+      peer: 'pgbench, same statements',
+      theirs,
+      ratio: times,
+      goal: `≥ ${READ_GOAL} ×`,
+      met: times >= READ_GOAL,
+    },
+  ];
+
+  const everybody = await Promise.all(Array.from({ length: PRACTICES }, (_, practice) => headersOf(practice)));
+  for (const [what, pathOf] of /** @type {const} */ ([
+    ['lists', () => '/patients'],
+    ['searches', (/** @type {number} */ n) => `/patients?search=${encodeURIComponent(searches[n % searches.length])}`],
+  ])) {
+    const requests = everybody.map((headers, n) => ({ path: pathOf(n), headers }));
+    const target = { host, port, connections: CLIENTS, workload: 'fixed.mjs', args: { requests } };
+    const most = (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
+    const p99 = [];
+    for (let round = 0; round < rounds; round++) {
+      const run = { ...target, ratePerSecond: most * LOAD_SHARE, warmupSeconds, seconds };
+      p99.push((await load({ ...run, mode: 'open' }, { expect: [200] })).latencyMs.p99);
+    }
+    const late = sample(p99);
+    rows.push({
+      what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${Math.round(most * LOAD_SHARE)}/s: p99`,
+      unit: 'ms',
+      ours: late,
+      peer: '',
+      theirs: null,
+      ratio: null,
+      goal: `≤ ${P99_GOAL_MS} ms`,
+      met: late.median <= P99_GOAL_MS,
+    });
+  }
+
+  for (const statement of ['one', 'list', 'search']) {
+    const subjects = [
+      { name: 'secured', url: url.href },
+      { name: 'bypassing', url: postgresUrl },
+    ];
+    const timed = await inTurn(rounds, subjects, async (subject) => {
+      const job = { module: MODULE, config: { url: subject.url, statement }, mode: 'serial', warmupSeconds, seconds };
+      return 1e6 / (await runScript('micro.mjs', job, { place: 'server' })).perSecond;
+    });
+    const [secured, bypassing] = [sample(timed.get('secured') ?? []), sample(timed.get('bypassing') ?? [])];
+    const cost = ratio(secured, bypassing);
+    rows.push({
+      what: `statement “${statement}” under row-level security`,
+      unit: 'µs',
+      ours: secured,
+      peer: 'without it',
+      theirs: bypassing,
+      ratio: cost,
+      goal: `≤ ${SECURITY_GOAL} ×`,
+      met: cost <= SECURITY_GOAL,
+    });
+  }
+  await ours.stop();
+  await ground.stop();
+  return { rows, notes: [] };
+}
