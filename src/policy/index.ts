@@ -9,6 +9,7 @@ export { FreeText } from './firewall/free-text.decorator';
 export { Idempotent } from './idempotency/idempotency.decorator';
 export { keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page';
 export { Responds, Streams } from './responses/responds.decorator';
+export { ownRows } from './tenancy/own-rows';
 export { CrossTenant, Tenant } from './tenancy/tenancy.decorator';
 export { RateTier, Unmetered, Weight } from './throttling/throttling.decorators';
 export { invalid } from './validation/validator';

@@ -71,7 +71,7 @@ const whyNotBooked = statement<WhyNotBooked>(
 );
 
 const appointmentColumns = `
-  a.id AS "appointmentId", a.status, s.date::text AS date, to_char(s.time, 'HH24:MI') AS time, a.type,
+  a.id AS "appointmentId", a.practice_id AS "practiceId", a.status, s.date::text AS date, to_char(s.time, 'HH24:MI') AS time, a.type,
   a.patient_id AS "patientId", a.slot_id AS "slotId"`;
 
 const oneAppointment = statement<Appointment>(

@@ -3,7 +3,7 @@ import { Context } from '../../platform/context';
 import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
-import { type Caller, keysOf, type Page, pageFrom, type PageQuery, practiceOf } from '../../policy';
+import { type Caller, keysOf, ownRows, type Page, pageFrom, type PageQuery, practiceOf } from '../../policy';
 import { PatientForeign, PatientsService } from '../patients';
 import {
   AppointmentForeign,
@@ -48,7 +48,7 @@ export class BookingsService {
     const claimed = await this.repository.claimSlot(practiceId, claim);
     if (!claimed) throw await this.reason(caller, slotId, patientId);
     this.outbox.soon();
-    return { appointmentId, status: 'confirmed', ...claimed, type, patientId, slotId };
+    return { appointmentId, practiceId, status: 'confirmed', ...claimed, type, patientId, slotId };
   }
 
   /** @throws AppointmentUnknown, AppointmentForeign */
@@ -56,7 +56,7 @@ export class BookingsService {
   async get(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.repository.find(practiceOf(caller), appointmentId);
     if (!appointment) throw await this.unknownOrForeign(appointmentId);
-    return appointment;
+    return own(caller, appointment);
   }
 
   /** @throws PatientForeign */
@@ -68,7 +68,7 @@ export class BookingsService {
       const why = await this.patients.unknownOrForeign(caller, patientId);
       if (why instanceof PatientForeign) throw why;
     }
-    return pageFrom(rows, limit, (last) => [last.appointmentId]);
+    return pageFrom(ownRows(caller, rows, foreign), limit, (last) => [last.appointmentId]);
   }
 
   /**
@@ -117,6 +117,7 @@ export class BookingsService {
   private async confirmed(caller: Caller, appointmentId: string): Promise<Appointment> {
     const appointment = await this.repository.lock(practiceOf(caller), appointmentId);
     if (!appointment) throw await this.unknownOrForeign(appointmentId);
+    own(caller, appointment);
     if (appointment.status !== 'confirmed') throw new AppointmentNotConfirmed(appointmentId, appointment.status);
     return appointment;
   }
@@ -137,4 +138,12 @@ export class BookingsService {
     if (!current) throw new Error('A booking needs the context of a request');
     return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
   }
+}
+
+const foreign = ({ appointmentId }: Appointment, ownerPractice: string) =>
+  new AppointmentForeign(appointmentId, ownerPractice);
+
+function own(caller: Caller, appointment: Appointment): Appointment {
+  ownRows(caller, [appointment], foreign);
+  return appointment;
 }

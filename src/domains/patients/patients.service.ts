@@ -4,7 +4,7 @@ import { Context } from '../../platform/context';
 import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
 import { OutboxWake } from '../../platform/outbox';
-import { type Caller, invalid, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
+import { type Caller, invalid, keysOf, ownRows, type Page, pageFrom, practiceOf } from '../../policy';
 import type { ListPatients } from './dto/list-patients.query';
 import type { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
 import type { Patient, PatientFields } from './entities/patient.entity';
@@ -29,7 +29,7 @@ export class PatientsService {
     const practiceId = practiceOf(caller);
     const patient = await this.repository.find(practiceId, patientId);
     if (!patient) throw await this.unknownOrForeign(caller, patientId);
-    return patient;
+    return own(caller, patient);
   }
 
   /** Sorted by last name, first name, id. */
@@ -38,7 +38,7 @@ export class PatientsService {
     // The cursor holds the id alone: it stands in URLs, and a name there would be PHI in every proxy's log.
     const [afterId] = cursor === undefined ? [] : keysOf(cursor, 1);
     const rows = await this.repository.list(practiceOf(caller), filter, afterId, limit);
-    return pageFrom(rows, limit, ({ id }) => [id]);
+    return pageFrom(ownRows(caller, rows, foreign), limit, ({ id }) => [id]);
   }
 
   /**
@@ -49,11 +49,12 @@ export class PatientsService {
   async create(caller: Caller, request: CreatePatient): Promise<Patient> {
     this.refuseFuture(request.dateOfBirth);
     const id = newId('pat');
-    await this.repository.create(practiceOf(caller), id, fieldsOf(request), this.eventNames());
+    const practiceId = practiceOf(caller);
+    await this.repository.create(practiceId, id, fieldsOf(request), this.eventNames());
     this.outbox.soon();
     const { firstName, lastName, dateOfBirth, phone = null, email = null, insuranceProvider = null } = request;
     const contact = { phone, email, insuranceProvider };
-    return { id, firstName, lastName, dateOfBirth, ...contact, nextAppointment: null, lastVisit: null };
+    return { id, practiceId, firstName, lastName, dateOfBirth, ...contact, nextAppointment: null, lastVisit: null };
   }
 
   /**
@@ -66,6 +67,7 @@ export class PatientsService {
     this.refuseFuture(request.dateOfBirth);
     const patient = await this.repository.update(practiceOf(caller), patientId, fieldsOf(request), this.eventNames());
     if (!patient) throw await this.unknownOrForeign(caller, patientId);
+    own(caller, patient);
     this.outbox.soon();
     return patient;
   }
@@ -88,6 +90,13 @@ export class PatientsService {
     if (!current) throw new Error('A change of a patient needs the context of a request');
     return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
   }
+}
+
+const foreign = ({ id }: Patient, ownerPractice: string) => new PatientForeign(id, ownerPractice);
+
+function own(caller: Caller, patient: Patient): Patient {
+  ownRows(caller, [patient], foreign);
+  return patient;
 }
 
 /** What is stored has one form, however it was written. */

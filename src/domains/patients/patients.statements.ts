@@ -3,7 +3,7 @@ import type { Patient } from './entities/patient.entity';
 
 /** Read for the rows of a page alone: the two subselects stand outside of whatever sorts and cuts. */
 const columns = `
-  p.id, p.first_name AS "firstName", p.last_name AS "lastName", p.date_of_birth::text AS "dateOfBirth",
+  p.id, p.practice_id AS "practiceId", p.first_name AS "firstName", p.last_name AS "lastName", p.date_of_birth::text AS "dateOfBirth",
   p.phone, p.email, p.insurance_provider AS "insuranceProvider",
   (SELECT to_char(min(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM appointments a
      JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id

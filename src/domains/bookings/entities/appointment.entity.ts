@@ -6,6 +6,8 @@ export type AppointmentStatus = (typeof appointmentStatuses)[number];
 
 export interface Appointment {
   readonly appointmentId: string;
+  /** Whose it is; checked against the caller, and in no answer. */
+  readonly practiceId: string;
   readonly status: AppointmentStatus;
   /** `YYYY-MM-DD` in the practice's calendar. */
   readonly date: string;

@@ -1,6 +1,8 @@
 /** A patient as the domain shows one. */
 export interface Patient {
   readonly id: string;
+  /** Whose it is; checked against the caller, and in no answer. */
+  readonly practiceId: string;
   readonly firstName: string;
   readonly lastName: string;
   /** `YYYY-MM-DD` */
