@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { type Clock, type Config, ConfigModule } from './config';
 import { ContextModule } from './context';
 import { DatabaseModule } from './database';
+import { PagingModule } from './paging';
 import { RedisModule } from './redis';
 import { TelemetryModule } from './telemetry';
 
@@ -11,7 +12,14 @@ export class PlatformModule {
   static register(config: Config, clock?: Clock): DynamicModule {
     return {
       module: PlatformModule,
-      imports: [ConfigModule.register(config, clock), ContextModule, TelemetryModule, DatabaseModule, RedisModule],
+      imports: [
+        ConfigModule.register(config, clock),
+        ContextModule,
+        TelemetryModule,
+        DatabaseModule,
+        RedisModule,
+        PagingModule,
+      ],
     };
   }
 }

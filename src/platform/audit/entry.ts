@@ -5,6 +5,9 @@ export type AuditOutcome = (typeof auditOutcomes)[number];
 /** Whatever is of no practice: an unknown caller's refusals, an operator's changes. No practice may have this name. */
 export const platformChain = 'platform';
 
+/** The code of an attempt to reach what is another practice's: each is paged for, and an index finds them. */
+export const crossPracticeCode = 'cross_practice';
+
 /** Numbers, codes and names of fields; never a value that somebody typed. */
 export type AuditDetail = Readonly<Record<string, string | number | boolean>>;
 

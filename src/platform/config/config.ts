@@ -97,6 +97,13 @@ function combinations(settings: Partial<Settings>): string[] {
   if (settings.DATABASE_URL === undefined && settings.DATABASE_ADMIN_URL !== undefined) {
     complaints.push('DATABASE_ADMIN_URL is set without DATABASE_URL: the embedded Postgres brings its own owner');
   }
+  for (const [name, needed] of [
+    ['SMTP_URL', 'MAIL_FROM'],
+    ['SECURITY_WEBHOOK_URL', 'SECURITY_WEBHOOK_KEY'],
+  ] as const) {
+    if (settings[name] !== undefined && settings[needed] === undefined)
+      complaints.push(`${needed} must be set with ${name}`);
+  }
   if ((settings.DATABASE_POOL_CRITICAL ?? 0) >= (settings.DATABASE_POOL_SIZE ?? Infinity)) {
     complaints.push('DATABASE_POOL_CRITICAL must be below DATABASE_POOL_SIZE: other classes need a connection, too');
   }

@@ -180,6 +180,21 @@ export const variables = {
     'after SIGTERM, how long clients are asked to come back on another connection before the port closes',
   ),
 
+  SMTP_URL: optional(
+    url('smtp:', 'smtps:'),
+    'server that takes mails, with name and password in it where it wants them; smtps: for TLS from the start, smtp: for STARTTLS where it is offered; unset: no mail is sent',
+  ),
+  MAIL_FROM: optional(text, 'sender of mails, such as gatehouse@example.com; needed with SMTP_URL'),
+  SECURITY_EMAIL: optional(
+    text,
+    'who is told of each attempt to reach another practice’s data, within seconds; needs SMTP_URL',
+  ),
+  SECURITY_WEBHOOK_URL: optional(
+    url('http:', 'https:'),
+    'where the same is posted in the format of PagerDuty’s Events API v2 (https://events.pagerduty.com/v2/enqueue)',
+  ),
+  SECURITY_WEBHOOK_KEY: optional(text, 'routing key of that service; needed with SECURITY_WEBHOOK_URL'),
+
   SMS_URL: required(
     'http://127.0.0.1:4010/sms',
     url('http:', 'https:'),

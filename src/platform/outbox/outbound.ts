@@ -13,7 +13,8 @@ const connectionsPerOrigin = 32;
 
 export interface OutboundCall {
   readonly url: string;
-  readonly token: string;
+  /** The bearer token; `undefined` where the body names the caller. */
+  readonly token: string | undefined;
   readonly body: unknown;
   /** Sent as `Idempotency-Key`: the same at every repetition. */
   readonly idempotencyKey: string;
@@ -45,7 +46,7 @@ export class Outbound implements OnApplicationShutdown {
         method: 'POST',
         signal: AbortSignal.timeout(exchangeTimeoutMs),
         headers: {
-          authorization: `Bearer ${token}`,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
           'content-type': 'application/json',
           'idempotency-key': idempotencyKey,
           ...(correlation && { 'x-correlation-id': correlation.correlationId }),

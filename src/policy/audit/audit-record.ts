@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Counter } from 'prom-client';
-import { type AuditEntry, type AuditOutcome, AuditTrail, platformChain } from '../../platform/audit';
+import { type AuditEntry, type AuditOutcome, AuditTrail, crossPracticeCode, platformChain } from '../../platform/audit';
 import type { Rendered } from '../../platform/http';
 import { Log, Metrics } from '../../platform/telemetry';
 import { DomainError } from '../errors/domain-error';
@@ -75,7 +75,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
       entryOf(gate, {
         action,
         outcome: 'refused',
-        code: 'cross_practice',
+        code: crossPracticeCode,
         subjects: [subjectId],
         subjectPractice: ownerPractice,
         detail: { subjectType },
