@@ -1,0 +1,270 @@
+import type { Client, DatabaseError } from 'pg';
+import { call, tokenFor } from './support/api';
+import { attacks, attacksOutside } from './support/attacks';
+import { seedSubjects } from './support/route-requests';
+import { World } from './support/world';
+
+/** SQLSTATE of what lacks a privilege or fails row-level security. */
+const noPrivilege = '42501';
+
+/**
+ * Someone who can run any SQL as the runtime role. He can name a tenant and then is that tenant: row-level security is the
+ * wall against a forgotten filter, not against him. What he must not get is past it: all tenants at once, the owner's
+ * or the system's rights, the server's files, the audit log.
+ */
+describe('an attacker with the runtime role’s connection', () => {
+  let world: World;
+  let attacker: Client;
+  let before: unknown;
+
+  /** All there is, as the superuser sees it: rows, and what the catalogue says of tables, policies, functions, roles. */
+  const everything = async (): Promise<unknown> => {
+    const tables = await world.sql<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1`,
+    );
+    const rows = tables.map(
+      ({ name }) => `SELECT '${name}' AS name, md5(string_agg(t::text, ',' ORDER BY t::text)) AS sum FROM "${name}" t`,
+    );
+    const catalogue = [
+      `SELECT 'relations', md5(string_agg(concat(c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity, c.relacl), ',' ORDER BY c.relname))
+       FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace`,
+      `SELECT 'policies', md5(string_agg(p::text, ',' ORDER BY p::text)) FROM pg_policies p`,
+      `SELECT 'functions', md5(string_agg(p::text, ',' ORDER BY p.oid)) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace`,
+    ];
+    return world.sql([...rows, ...catalogue].join(' UNION ALL '));
+  };
+  const as = (tenant: string) => attacker.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+  /** What Postgres says to a statement that it refuses. */
+  const refusal = async (text: string, tenant = 'practice_ours'): Promise<DatabaseError> => {
+    await as(tenant);
+    try {
+      const { rows } = await attacker.query(text);
+      throw new Error(`Postgres did it: ${text}: ${JSON.stringify(rows)}`);
+    } catch (error) {
+      if ((error as Partial<DatabaseError>).severity === undefined) throw error;
+      return error as DatabaseError;
+    } finally {
+      await attacker.query('ROLLBACK');
+    }
+  };
+  const countsBy = async (text: string): Promise<unknown[]> => (await attacker.query<{ n: number }>(text)).rows;
+
+  beforeAll(async () => {
+    world = await World.create();
+    await seedSubjects(world, 'ours');
+    await seedSubjects(world, 'theirs');
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api' });
+    for (const practice of ['ours', 'theirs']) {
+      const claims = { sub: 'user_a', practice_id: `practice_${practice}`, role: 'practice_admin' };
+      const token = await tokenFor(gate, claims);
+      expect((await call(gate, `/patients/pat_${practice}1`, { token })).status).toBe(200);
+      const nothing = await tokenFor(gate, { ...claims, role: 'operator' });
+      await call(gate, '/usage-plans/app_a', { token: nothing, method: 'PUT', body: { plan: 'enterprise' } });
+    }
+    await gate.end();
+    await world.sql('ANALYZE');
+    attacker = await world.runtimeClient();
+    before = await everything();
+  }, 60_000);
+  afterEach(async () => {
+    await attacker.query('ROLLBACK');
+    expect(await everything()).toEqual(before);
+  });
+  afterAll(async () => {
+    await attacker.end();
+    await world.end();
+  });
+
+  it('becomes no other role', async () => {
+    const { rows } = await attacker.query<{ name: string }>(
+      'SELECT quote_ident(rolname) AS name FROM pg_roles WHERE rolname NOT IN (current_user, $1)',
+      ['gatehouse_app'],
+    );
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        'postgres',
+        'gatehouse_owner',
+        'gatehouse_system',
+        'gatehouse_relay',
+        'gatehouse_lookup',
+      ]),
+    );
+    for (const { name } of rows) {
+      expect((await refusal(`SET ROLE ${name}`)).code).toMatch(/^(42501|22023)$/);
+      expect((await refusal(`SET SESSION AUTHORIZATION ${name}`)).code).toBe('42501');
+      expect((await refusal(`GRANT ${name} TO CURRENT_USER`)).code).toMatch(/^(42501|0A000)$/);
+    }
+  });
+
+  it('is who he was after he has reset everything', async () => {
+    for (const reset of ['RESET ALL', 'RESET ROLE', 'RESET SESSION AUTHORIZATION', 'DISCARD ALL', 'SET ROLE NONE']) {
+      await attacker.query(reset);
+      const { rows } = await attacker.query<{ name: string; isSuper: string }>(
+        `SELECT current_user AS name, current_setting('is_superuser') AS "isSuper"`,
+      );
+      expect(rows).toEqual([{ name: 'gatehouse_api', isSuper: 'off' }]);
+      expect(await countsBy('SELECT count(*)::int AS n FROM patients')).toEqual([{ n: 0 }]);
+    }
+  });
+
+  it.each([
+    ['unset', 'RESET gatehouse.tenant'],
+    ['empty', `SET gatehouse.tenant = ''`],
+    ['a pattern', `SET gatehouse.tenant = '%'`],
+    ['a list', `SET gatehouse.tenant = 'practice_ours,practice_theirs'`],
+    ['SQL', `SET gatehouse.tenant = ''' OR true --'`],
+    ['the platform', `SET gatehouse.tenant = 'platform'`],
+    ['nobody', `SET gatehouse.tenant = 'practice_nobody'`],
+    ['row security off', `SET row_security = off`],
+  ])('with a tenant that is %s reads no row of any table that has one', async (_, setting) => {
+    await attacker.query(setting);
+    const { rows } = await attacker.query<{ name: string; isReadable: boolean }>(
+      `SELECT quote_ident(relname) AS name, has_table_privilege(oid, 'SELECT') AS "isReadable"
+       FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') ORDER BY 1`,
+    );
+    expect(rows.filter(({ isReadable }) => isReadable).length).toBeGreaterThan(8);
+    for (const { name, isReadable } of rows) {
+      const count = countsBy(`SELECT count(*)::int AS n FROM ${name}`);
+      if (isReadable && setting !== 'SET row_security = off') expect([name, await count]).toEqual([name, [{ n: 0 }]]);
+      else await expect(count).rejects.toThrow(/permission denied|row-level security/);
+    }
+    await attacker.query('DISCARD ALL');
+  });
+
+  it('as a tenant reads that one’s rows alone, of every table', async () => {
+    const { rows: tables } = await attacker.query<{ name: string; key: string }>(
+      `SELECT quote_ident(c.relname) AS name, a.attname AS key FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+       WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND has_table_privilege(c.oid, 'SELECT')
+         AND (a.attname IN ('practice_id', 'tenant_id') OR (c.relname = 'practices' AND a.attname = 'id'))`,
+    );
+    await as('practice_ours');
+    for (const { name, key } of tables) {
+      const { rows } = await attacker.query<{ key: string }>(`SELECT DISTINCT ${key} AS key FROM ${name}`);
+      const foreign = rows.filter((row) => row.key !== 'practice_ours');
+      expect([name, foreign]).toEqual([name, []]);
+    }
+    expect(await countsBy('SELECT count(*)::int AS n FROM patients')).toEqual([{ n: 60 }]);
+  });
+
+  it.each(attacks)('is refused: %s', async (attack) => {
+    const { code } = await refusal(attack);
+    expect([attack, code]).toEqual([attack, noPrivilege]);
+  });
+
+  it.each(attacksOutside)('is refused: %s', async (attack) => {
+    const refused = attacker.query(attack);
+    await expect(refused).rejects.toMatchObject({ code: noPrivilege });
+  });
+
+  it('changes no foreign row by a statement that names it', async () => {
+    await as('practice_ours');
+    for (const change of [
+      `UPDATE patients SET email = 'x' WHERE practice_id = 'practice_theirs'`,
+      `UPDATE appointments SET status = 'cancelled' WHERE id = 'appt_theirs1'`,
+      `UPDATE slots SET status = 'blocked' WHERE practice_id <> 'practice_ours'`,
+      `DELETE FROM patient_search_terms WHERE practice_id = 'practice_theirs'`,
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth)
+         VALUES ('practice_ours', 'pat_theirs1', 'F', 'L', '2000-01-01') ON CONFLICT DO NOTHING`,
+    ]) {
+      expect([change, (await attacker.query(change)).rowCount]).toEqual([change, 0]);
+    }
+    const takeover = `INSERT INTO patients AS p (practice_id, id, first_name, last_name, date_of_birth)
+      VALUES ('practice_ours', 'pat_theirs1', 'F', 'L', '2000-01-01')
+      ON CONFLICT (id) DO UPDATE SET email = 'x' RETURNING p.first_name, p.email`;
+    await attacker.query('ROLLBACK');
+    const { code, detail, message } = await refusal(takeover);
+    expect([code, detail]).toEqual(['42501', undefined]);
+    expect(message).not.toContain('theirsfirst');
+  });
+
+  it('learns of an id that exists elsewhere no more than that it is not his', async () => {
+    const insert = (id: string) =>
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth) VALUES ('practice_ours', '${id}', 'F', 'L', '2000-01-01')`;
+    const { code, detail, message } = await refusal(insert('pat_theirs1'));
+    // No key, no row in it: what it tells beyond "taken" is nothing, and practice_of_patient says that much by design.
+    expect([code, detail]).toEqual(['23505', undefined]);
+    expect(message).not.toMatch(/theirs/);
+
+    const appointment = (patient: string, slot: string) =>
+      `INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
+       VALUES ('practice_ours', 'appt_x', '${patient}', '${slot}', 'follow_up', 'u')`;
+    const said = async (text: string) => {
+      const error = await refusal(text);
+      return [error.code, error.message, error.detail?.replace(/\(\w+, \w+\)=\([^)]*\)/, '…')];
+    };
+    expect(await said(appointment('pat_theirs1', 'slot_ours130'))).toEqual(
+      await said(appointment('pat_nobody', 'slot_ours130')),
+    );
+    expect(await said(appointment('pat_ours1', 'slot_theirs130'))).toEqual(
+      await said(appointment('pat_ours1', 'slot_nobody')),
+    );
+  });
+
+  it('is told by the definer’s functions a practice’s id and nothing else, whatever he puts in their way', async () => {
+    const { rows: functions } = await attacker.query<{ signature: string; settings: string[] | null }>(
+      `SELECT oid::regprocedure::text AS signature, proconfig AS settings FROM pg_proc
+       WHERE prosecdef AND pronamespace = 'public'::regnamespace ORDER BY 1`,
+    );
+    expect(functions).toEqual(
+      [
+        'audit_entries_about(text)',
+        'practice_of_appointment(text)',
+        'practice_of_patient(text)',
+        'practice_of_slot(text)',
+      ].map((signature) => ({ signature, settings: ['search_path=pg_catalog, pg_temp'] })),
+    );
+    await as('practice_ours');
+    await attacker.query(`CREATE TEMP TABLE patients AS SELECT 'pat_theirs1' AS id, 'practice_fake' AS practice_id`);
+    await attacker.query(`CREATE FUNCTION pg_temp.eq(text, text) RETURNS boolean LANGUAGE sql RETURN true`);
+    await attacker.query(`CREATE OPERATOR pg_temp.= (leftarg = text, rightarg = text, function = pg_temp.eq)`);
+    await attacker.query('SET LOCAL search_path = pg_temp, public');
+    const { rows } = await attacker.query(
+      `SELECT practice_of_patient('pat_theirs1') AS patient, practice_of_slot('slot_theirs1') AS slot,
+              practice_of_appointment('appt_theirs1') AS appointment, practice_of_patient('%') AS pattern,
+              array(SELECT audit_entries_about('pat_theirs1')) AS entries`,
+    );
+    const id = 'practice_theirs';
+    expect(rows).toEqual([{ patient: id, slot: id, appointment: id, pattern: null, entries: [] }]);
+  });
+
+  it('smuggles no function of his own before the policy', async () => {
+    const seen: string[] = [];
+    attacker.on('notice', ({ message }) => seen.push(message ?? ''));
+    await as('practice_ours');
+    await attacker.query(
+      `CREATE FUNCTION pg_temp.leak(value text) RETURNS boolean COST 0.0000001 LANGUAGE plpgsql AS
+       $$ BEGIN RAISE NOTICE 'leak %', value; RETURN true; END $$`,
+    );
+    await attacker.query('SELECT count(*) FROM public.patients WHERE pg_temp.leak(first_name) AND pg_temp.leak(id)');
+    expect(seen.filter((line) => line.includes('ours')).length).toBeGreaterThan(0); // it was called for his own rows
+    expect(seen.filter((line) => line.includes('theirs'))).toEqual([]);
+    await attacker.query('ROLLBACK');
+    const marked = await refusal(
+      `CREATE FUNCTION pg_temp.leak(value text) RETURNS boolean LEAKPROOF LANGUAGE sql RETURN true`,
+    );
+    expect(marked.code).toBe('42501');
+    // A value that fails in an expression would stand in the error's text.
+    await as('practice_ours');
+    const cast = attacker.query(`SELECT 1 FROM public.patients WHERE id = 'pat_theirs1' AND first_name::int = 1`);
+    expect((await cast).rows).toEqual([]);
+  });
+
+  it('reads no value in the statistics of tables under row-level security', async () => {
+    await as('practice_ours');
+    const known = await world.sql(
+      `SELECT 1 FROM pg_stats WHERE tablename = 'patients' AND most_common_vals::text LIKE '%theirs%'`,
+    );
+    expect(known.length).toBeGreaterThan(0); // the superuser sees them: they are there
+    for (const view of ['pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs']) {
+      const { rows } = await attacker.query(`SELECT tablename FROM ${view} WHERE schemaname = 'public'`);
+      expect([view, rows]).toEqual([view, []]);
+    }
+    // A plan shows the conditions that he gave, and estimates; the policy stands in it as its setting, without a value.
+    const { rows } = await attacker.query<{ 'QUERY PLAN': string }>(
+      `EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT * FROM public.patients WHERE last_name >= ''`,
+    );
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain(`current_setting('gatehouse.tenant'`);
+    expect(plan).not.toContain('theirs');
+  });
+});
