@@ -21,7 +21,7 @@ describe('Swagger UI at /docs', () => {
   });
   beforeEach(async () => {
     page = await openPage(browser);
-    await page.goto(`${gate.url}/docs`);
+    await page.goto(`${gate.url}/docs`, { timeout: 30_000 });
     await page.getByRole('button', { name: 'Authorize' }).first().click();
   });
   afterEach(() => page.context().close());
