@@ -209,11 +209,15 @@ describe('what is audited', () => {
         .filter((entry) => entry.code === code && entry.route === route)
         .reduce((sum, { detail }) => sum + Number(detail?.count), 0);
     const before = (await entries('platform')).length;
-    for (let round = 0; round < 10; round += 1) {
-      await Promise.all(Array.from({ length: 100 }, () => call(gate, '/patients', { token: 'a.b.c' })));
+    let refused = 0;
+    for (let round = 0; round < 50; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => call(gate, '/patients', { token: 'a.b.c' })));
+      // On a loaded machine some are turned away unread (503): those are nobody's refusal.
+      refused += answers.filter(({ status }) => status === 401).length;
     }
+    expect(refused).toBeGreaterThan(100);
     await call(gate, '/..%2f..%2fetc/passwd');
-    await until(async () => (await counted('invalid_token', 'GET /patients')) === 1_000);
+    await until(async () => (await counted('invalid_token', 'GET /patients')) === refused);
     await until(async () => (await counted('firewall_rule', null)) === 1);
     expect((await entries('platform')).length - before).toBeLessThan(50);
   });
