@@ -65,6 +65,15 @@ describe('ssn and notes', () => {
     expect(changed.notes_encrypted).toBeNull();
   });
 
+  it('cannot be guessed from what is kept of a request: the same body leaves another hash under another key', async () => {
+    const body = { ...ada, lastName: 'Hashed', ssn: '000-98-7654' };
+    for (const key of ['key-one', 'key-two']) expect((await patients.create(body, key)).status).toBe(201);
+    const kept = await world.sql<{ hash: string }>(
+      `SELECT DISTINCT encode(request_hash, 'hex') AS hash FROM idempotency_records WHERE body LIKE '%Hashed%'`,
+    );
+    expect(kept).toHaveLength(2);
+  });
+
   it('leave in no answer, log line, error, event or column, whatever happens to the request', async () => {
     const marks = ['000777888', '000-77-7888', 'Ivory-Marzipan'];
     const secrets = { ssn: '000-77-7888', notes: 'Ivory-Marzipan' };

@@ -8,7 +8,7 @@ import { AuditWriter } from './audit-writer';
  * Records what an operator's program is about to do with one practice's data, in that practice's chain; resolves once the
  * entry is durable, so that nothing is done without one. The actor is the program: who may run it is the machine's to say.
  * @param action `<thing>.<verb>`
- * @throws AuditUnavailable, DatabaseUnavailable
+ * @throws ChainStuck, DatabaseUnavailable, StatementCancelled
  */
 export async function recordProgram(config: Config, practice: string, action: string): Promise<void> {
   const connections = new AuditConnections(config, new Log(config));

@@ -28,8 +28,10 @@ export class IdempotencyPolicy implements AroundPolicy {
     if (!route.idempotent) return next();
     const { tenant, actor } = request.gate.work;
     if (tenant === undefined || actor === undefined) throw new Error(`${route.name} is idempotent but has no tenant`);
-    const keyHash = digest(actor, route.name, keyOf(request));
-    const requestHash = digest(request.originalUrl, request.gate.rawBody ?? '');
+    const key = keyOf(request);
+    const keyHash = digest(actor, route.name, key);
+    // With the key, which is not kept: else whoever reads the table could try bodies until one fits, all SSNs for instance.
+    const requestHash = digest(key, request.originalUrl, request.gate.rawBody ?? '');
 
     return this.unitOfWork.run(async () => {
       const record = await this.store.claim(tenant, keyHash);
