@@ -201,6 +201,9 @@ describe('an event, whatever dies on its way', () => {
     const first = await startWorker(1);
     const [event = ''] = await book(world, 1);
     await until(async () => (await outside.sent()).seen.sms === 1);
+    // What else it held it would keep until the next lease.
+    await until(async () => (await states(world, [event]))['crm done'] === 1);
+    await until(async () => (await states(world, [event]))['analytics done'] === 1);
     await freeze(first);
     await lanes.sms.dropLocks();
     await letTimePass(world, leaseSeconds);
