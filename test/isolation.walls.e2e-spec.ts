@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Answer, call, tokenFor } from './support/api';
+import { builtDir, runDir } from './support/places';
+import type { GateProcess } from './support/process';
+import { seedSubjects } from './support/route-requests';
+import { World } from './support/world';
+
+/** What is broken on purpose in a copy of the build. */
+interface Breach {
+  readonly files: RegExp;
+  readonly text: RegExp;
+  readonly by: string;
+  /** How many places it breaks at least: a build that it does not fit any more fails the test. */
+  readonly places: number;
+}
+
+const breaches = {
+  /** The claim: the transaction is told another tenant than the token's. */
+  claim: {
+    files: /^platform\/database\/transaction\.js$/,
+    text: /SET LOCAL gatehouse\.tenant = '\$\{tenant\}'/g,
+    by: `SET LOCAL gatehouse.tenant = 'practice_theirs'`,
+    places: 1,
+  },
+  /** The repositories forget their filters. */
+  filter: {
+    files: /^domains\/(patients|bookings)\/[\w.]+\.js$/,
+    text: /\b(?:[a-z]\.)?practice_id = \$1(?!\d)/g,
+    by: '$1::text IS NOT NULL',
+    places: 12,
+  },
+  /** The services take whatever the repositories give. */
+  check: {
+    files: /^policy\/tenancy\/own-rows\.js$/,
+    text: /practiceId !== caller\.practiceId/g,
+    by: 'false && practiceId',
+    places: 1,
+  },
+} satisfies Record<string, Breach>;
+type BreachName = keyof typeof breaches;
+
+const copies = join(runDir, 'walls');
+
+async function brokenBuild(names: readonly BreachName[]): Promise<string> {
+  const dist = join(copies, names.join('-') || 'whole');
+  await mkdir(copies, { recursive: true });
+  await cp(builtDir, dist, { recursive: true, filter: (path) => !path.endsWith('.map') });
+  const all = (await readdir(dist, { recursive: true })).map((path) => path.replaceAll('\\', '/'));
+  for (const name of names) {
+    const { files, text, by, places } = breaches[name];
+    let broken = 0;
+    for (const path of all.filter((candidate) => files.test(candidate))) {
+      const before = await readFile(join(dist, path), 'utf8');
+      const after = before.replace(text, () => {
+        broken += 1;
+        return by;
+      });
+      await writeFile(join(dist, path), after);
+    }
+    if (broken < places) throw new Error(`The breach "${name}" fits ${broken} places of the build, not ${places}`);
+  }
+  return dist;
+}
+
+const tenantTables = ['patients', 'appointments', 'slots', 'patient_search_terms'];
+
+describe('each wall holds alone', () => {
+  let world: World;
+
+  /** The third wall: with `open`, every role sees every row. */
+  const rowSecurity = async (state: 'whole' | 'open') => {
+    for (const table of tenantTables) {
+      await world.sql(`DROP POLICY IF EXISTS breach ON ${table}`);
+      if (state === 'open') await world.sql(`CREATE POLICY breach ON ${table} USING (true) WITH CHECK (true)`);
+    }
+  };
+  const agentOf = (gate: GateProcess, practice: string) =>
+    tokenFor(gate, {
+      sub: `user_of_${practice}`,
+      practice_id: `practice_${practice}`,
+      role: 'practice_admin',
+      usage_plan: 'internal',
+    });
+  /** Everything that could show or change a row of theirs, as ours. */
+  const reach = (gate: GateProcess, token: string): Promise<Answer[]> => {
+    const headers = () => ({ 'idempotency-key': randomUUID() });
+    const later = { slotId: 'slot_theirs150' };
+    return Promise.all([
+      call(gate, '/patients/pat_theirs1', { token }),
+      call(gate, '/patients?limit=100', { token }),
+      call(gate, '/patients?search=theirslast', { token }),
+      call(gate, '/patients?dateOfBirth=1990-01-01&limit=100', { token }),
+      call(gate, '/patients/pat_theirs2', { token, method: 'PATCH', body: { insuranceProvider: 'Changed' } }),
+      call(gate, '/patients/pat_theirs1/appointments', { token }),
+      call(gate, '/appointments?limit=100', { token }),
+      call(gate, '/appointments?patientId=pat_theirs1', { token }),
+      call(gate, '/appointments/appt_theirs1', { token }),
+      call(gate, '/appointments/appt_theirs3/cancel', { token, method: 'POST', headers: headers() }),
+      call(gate, '/appointments/appt_theirs4/reschedule', { token, body: later, headers: headers() }),
+    ]);
+  };
+  const rowsOf = (practice: string) =>
+    world.sql(
+      `SELECT md5(string_agg(row, ',' ORDER BY row)) AS sum FROM (
+         SELECT t::text AS row FROM patients t WHERE practice_id = $1
+         UNION ALL SELECT t::text FROM appointments t WHERE practice_id = $1
+         UNION ALL SELECT t::text FROM slots t WHERE practice_id = $1
+       ) rows`,
+      [practice],
+    );
+  /** What the caller did not say himself, and only a row of theirs can have said. */
+  const leak = /theirs(?:first|@)|theirslast\d|theirs insurance|"(?:id|patientId|appointmentId)":"\w+_theirs/;
+
+  beforeAll(async () => {
+    world = await World.create();
+    await seedSubjects(world, 'ours');
+    await seedSubjects(world, 'theirs');
+  });
+  afterEach(() => rowSecurity('whole'));
+  afterAll(async () => {
+    await world.end();
+    await rm(copies, { recursive: true, force: true });
+  });
+
+  it.each<[string, readonly BreachName[], 'whole' | 'open']>([
+    ['row-level security, where repositories filter nothing and services check nothing', ['filter', 'check'], 'whole'],
+    ['the service’s check, where repositories filter nothing and row-level security is open', ['filter'], 'open'],
+    ['the claim in the query, where services check nothing and row-level security is open', ['check'], 'open'],
+    [
+      'the claim in the query, where the transaction is another practice’s and services check nothing',
+      ['claim', 'check'],
+      'whole',
+    ],
+    [
+      'the service’s check, where the transaction is another practice’s and repositories filter nothing',
+      ['claim', 'filter'],
+      'whole',
+    ],
+    ['nothing but the refusals, where all is whole', [], 'whole'],
+  ])(
+    '%s',
+    async (_, broken, rows) => {
+      const gate = await world.start({ GATEHOUSE_ROLE: 'api' }, await brokenBuild(broken));
+      await rowSecurity(rows);
+      const before = await rowsOf('practice_theirs');
+      const answers = await reach(gate, await agentOf(gate, 'ours'));
+      for (const { text, status } of answers) {
+        expect(text).not.toMatch(leak);
+        expect([200, 403, 404]).toContain(status);
+      }
+      // By id it is refused, whatever stands: 403, and never the row. (404 where the transaction is not even the caller's.)
+      expect(answers[0]?.status).toBe(403);
+      expect(await rowsOf('practice_theirs')).toEqual(before);
+      await gate.end();
+    },
+    60_000,
+  );
+
+  it('and without any of them the rows leave, so that what is above can fail', async () => {
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api' }, await brokenBuild(['filter', 'check']));
+    await rowSecurity('open');
+    const answers = await reach(gate, await agentOf(gate, 'ours'));
+    const leaking = answers.filter(({ text }) => leak.test(text));
+    expect(leaking.length).toBeGreaterThan(5);
+    await gate.end();
+  }, 60_000);
+
+  it('a claim cannot be brought along by anything but the token', async () => {
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api' });
+    const token = await agentOf(gate, 'ours');
+    const headers = {
+      'x-practice-id': 'practice_theirs',
+      'x-tenant-id': 'practice_theirs',
+      'practice-id': 'practice_theirs',
+      cookie: 'practice_id=practice_theirs',
+      forwarded: 'for=1.2.3.4;host=practice_theirs',
+      baggage: 'practice_id=practice_theirs,gatehouse.tenant=practice_theirs',
+    };
+    const { text, status } = await call(gate, '/patients', { token, headers });
+    expect(status).toBe(200);
+    expect(text).toContain('oursfirst');
+    expect(text).not.toMatch(leak);
+    for (const name of ['practice_id', 'practiceId', 'tenant', 'gatehouse.tenant']) {
+      const answer = await call(gate, `/patients?${name}=practice_theirs`, { token, headers });
+      expect([name, answer.status]).toEqual([name, 400]);
+    }
+    const posed = { firstName: 'A', lastName: 'B', dateOfBirth: '1990-01-01', practiceId: 'practice_theirs' };
+    const created = await call(gate, '/patients', { token, body: posed, headers: { 'idempotency-key': randomUUID() } });
+    expect(created.status).toBe(400);
+    await gate.end();
+  });
+});
