@@ -1,0 +1,67 @@
+import { lockRows, type Outcome, practiceCount, seedCrowd, sendCrowd } from './support/crowd';
+import { PgBouncer } from './support/pgbouncer';
+import { World } from './support/world';
+
+/** Room for a busy machine, which is no failure. */
+jest.setTimeout(900_000);
+
+/** A change of a locked row ends here; nothing else of the crowd takes as long. */
+const deadlineMs = 1_500;
+
+function expectIsolated({ counts, rowsChecked, wrong }: Outcome, total: number): void {
+  const of = (what: string) => counts.get(what) ?? 0;
+  const sum = [...counts.values()].reduce((all, n) => all + n, 0);
+  expect(wrong).toEqual([]);
+  expect(sum).toBe(total);
+  // Each kind really happened: most were served, and what should be refused was.
+  expect(of('own 200')).toBeGreaterThan(total * 0.7);
+  expect(rowsChecked).toBeGreaterThan(of('own 200'));
+  expect(of('foreign 403')).toBeGreaterThan(total * 0.03);
+  expect(of('unknown 404')).toBeGreaterThan(total * 0.03);
+  expect(of('abandoned gone')).toBeGreaterThan(0);
+  expect(of('stuck 504')).toBeGreaterThan(0);
+}
+
+describe(`${practiceCount} practices at once`, () => {
+  let world: World;
+  let unlock: () => Promise<void>;
+
+  beforeAll(async () => {
+    world = await World.create();
+    await seedCrowd(world);
+    unlock = await lockRows(world);
+  });
+  afterAll(async () => {
+    await unlock();
+    await world.end();
+  });
+
+  const twoProcesses = (environment: Record<string, string>) => {
+    const settings = { GATEHOUSE_ROLE: 'api', DEADLINE_MS: String(deadlineMs), LOG_LEVEL: 'error', ...environment };
+    return Promise.all([world.start(settings), world.start(settings)]);
+  };
+
+  it('get no row of each other in 50,000 requests with errors, timeouts and clients that leave', async () => {
+    const gates = await twoProcesses({});
+    expectIsolated(await sendCrowd(gates, 50_000), 50_000);
+    await Promise.all(gates.map((gate) => gate.end()));
+  });
+
+  it('nor behind a PgBouncer in transaction mode, whose few connections all of them share', async () => {
+    const bouncer = await PgBouncer.start(world.environment.DATABASE_URL ?? '', 5);
+    if (typeof bouncer === 'string') {
+      process.stderr.write(`SKIPPED: there is no PgBouncer here: ${bouncer}\n`);
+      return;
+    }
+    const gates = await twoProcesses({
+      DATABASE_URL: bouncer.url,
+      DATABASE_PREPARED_STATEMENTS: bouncer.tracksStatements ? 'on' : 'off',
+    });
+    try {
+      expectIsolated(await sendCrowd(gates, 5_000), 5_000);
+    } finally {
+      await Promise.all(gates.map((gate) => gate.end()));
+      await bouncer.end();
+    }
+  });
+});
