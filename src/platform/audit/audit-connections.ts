@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config';
-import { type Sql } from '../database';
+import type { Sql, Statement } from '../database';
 import { Connections } from '../database/connections';
 import { Transaction } from '../database/transaction';
 import { Log } from '../telemetry';
@@ -30,9 +30,9 @@ export class AuditConnections {
     });
   }
 
-  /** A transaction that appends. */
-  append<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
-    return Transaction.run(this.connections, { tenant: undefined, workClass: 'critical' }, work);
+  /** Sends a statement that appends; it is a transaction by itself, and has committed once this resolves. */
+  async append(statement: Statement<unknown>, values: readonly unknown[]): Promise<void> {
+    await this.connections.query(statement, values, 'critical');
   }
 
   /** A transaction that only looks; it never takes the connection of one that appends. */

@@ -1,7 +1,8 @@
+import type { Socket } from 'node:net';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { auditNode, type AuditNode, entryOf as entry } from './audit-nodes.spec-support';
-import { limits, lock } from './audit-writer';
+import { append, valuesOf } from './audit-writer';
 import { AuditUnavailable } from './audit.errors';
 import { genesisOf, linkOf, lockOf } from './chain';
 import { platformChain } from './entry';
@@ -104,28 +105,33 @@ describe('AuditTrail', () => {
     expect(await rows('practice_stuck')).toHaveLength(1);
   });
 
-  it('ends a writer that froze while it held a chain', async () => {
-    const [frozen, other] = [node(), node()];
-    let thaw: () => void = () => undefined;
-    const thawed = new Promise<void>((resolve) => (thaw = resolve));
-    let holds = false;
-    const begun = frozen.connections.append(async (transaction) => {
-      await transaction.query(limits);
-      await transaction.query(lock, [[lockOf('practice_frozen').toString()]]);
-      holds = true;
-      await thawed;
-    });
-    begun.catch(() => undefined);
-    await until(() => holds);
-    await until(() =>
-      other.trail.append(entry('practice_frozen')).then(
-        () => true,
-        () => false,
-      ),
-    );
-    thaw();
-    await expect(begun).rejects.toThrow();
-    expect(await rows('practice_frozen')).toHaveLength(1);
+  it('lets nobody hold a chain who does not read what Postgres answers', async () => {
+    const deaf = await world.clientOf('system');
+    const { stream } = (deaf as unknown as { connection: { stream: Socket } }).connection;
+    stream.pause();
+    const values = valuesOf(new Map([['practice_deaf', [{ entry: entry('practice_deaf'), at: Date.now() }]]]));
+    const sent = deaf.query(append.text, values);
+    await until(async () => (await rows('practice_deaf')).length === 1);
+    await node().trail.append(entry('practice_deaf'));
+    stream.resume();
+    await sent;
+    await deaf.end();
+    expect(await rows('practice_deaf')).toHaveLength(2);
+  });
+
+  it('lets what is urgent stand before all that waits of its chain', async () => {
+    const { trail } = node();
+    const holder = await world.clientOf('superuser');
+    await holder.query('SELECT pg_advisory_lock($1)', [lockOf('practice_hurry').toString()]);
+    const underWay = trail.append(entry('practice_hurry', { actor: 'user_first' }));
+    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    const usual = Array.from({ length: 1_000 }, () => trail.append(entry('practice_hurry')));
+    const urgent = trail.append(entry('practice_hurry', { actor: 'user_urgent' }), true);
+    await holder.end();
+    await Promise.all([underWay, urgent, ...usual]);
+    const actors = (await rows('practice_hurry')).map(({ body }) => (JSON.parse(body) as { actor: string }).actor);
+    expect(actors).toHaveLength(1_002);
+    expect(actors.slice(0, 2)).toEqual(['user_first', 'user_urgent']);
   });
 
   it('says what it had to lose', async () => {

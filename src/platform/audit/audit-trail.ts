@@ -7,7 +7,10 @@ import { AuditWriter, type TimedEntry } from './audit-writer';
 import { AuditUnavailable, ChainStuck } from './audit.errors';
 import { assertFits, type AuditEntry } from './entry';
 
-/** Entries that one transaction appends at most. */
+/**
+ * What one transaction appends at most, an entry counting as one and each of its subjects as another: a few milliseconds of
+ * Postgres's time, since whatever is urgent waits for the batch of its chain that is under way.
+ */
 const mostInBatch = 512;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
@@ -24,7 +27,8 @@ interface Waiting extends TimedEntry {
 @Injectable()
 export class AuditTrail {
   /** By chain, the chain that has waited longest first. */
-  private readonly waiting = new Map<string, Waiting[]>();
+  private readonly urgent = new Map<string, Waiting[]>();
+  private readonly usual = new Map<string, Waiting[]>();
   private waitingCount = 0;
   /** Chains of the batches under way: the next entries of a chain wait for them, other chains need not. */
   private readonly busy = new Set<string>();
@@ -46,16 +50,18 @@ export class AuditTrail {
 
   /**
    * Resolves once the entry is durable.
+   * @param urgent stands before all of its chain that are not
    * @throws AuditUnavailable when it is not, or when that cannot be known; then what it allows must not happen
    */
-  async append(entry: AuditEntry): Promise<void> {
+  async append(entry: AuditEntry, urgent = false): Promise<void> {
     assertFits(entry);
     if (this.waitingCount >= mostWaiting) throw new AuditUnavailable();
     await new Promise<void>((resolve, reject) => {
-      const waiting = { entry, at: this.clock.now(), resolve, reject };
-      const chain = this.waiting.get(entry.practice);
-      if (chain) chain.push(waiting);
-      else this.waiting.set(entry.practice, [waiting]);
+      const waiting = urgent ? this.urgent : this.usual;
+      const last = { entry, at: this.clock.now(), resolve, reject };
+      const chain = waiting.get(entry.practice);
+      if (chain) chain.push(last);
+      else waiting.set(entry.practice, [last]);
       this.waitingCount += 1;
       this.schedule();
     });
@@ -99,18 +105,24 @@ export class AuditTrail {
   private draw(): Map<string, Waiting[]> {
     const batch = new Map<string, Waiting[]>();
     let room = mostInBatch;
-    for (const [practice, chain] of this.waiting) {
-      const alone = this.suspect.has(practice);
-      if (this.busy.has(practice) || (alone && batch.size > 0)) continue;
-      const drawn = chain.splice(0, room);
-      room -= drawn.length;
-      batch.set(practice, drawn);
-      this.busy.add(practice);
-      this.waiting.delete(practice);
-      if (chain.length > 0) this.waiting.set(practice, chain);
-      if (alone || room === 0) break;
+    let closed = false;
+    for (const waiting of [this.urgent, this.usual]) {
+      for (const [practice, chain] of waiting) {
+        if (room <= 0) break;
+        const alone = this.suspect.has(practice);
+        const joins = batch.has(practice) || (!this.busy.has(practice) && !closed && !(alone && batch.size > 0));
+        if (!joins) continue;
+        const drawn = chain.splice(0, countOf(chain, room));
+        for (const entry of drawn) room -= weightOf(entry);
+        this.waitingCount -= drawn.length;
+        batch.set(practice, [...(batch.get(practice) ?? []), ...drawn]);
+        // What is left stands behind the other chains the next time.
+        waiting.delete(practice);
+        if (chain.length > 0) waiting.set(practice, chain);
+        closed ||= alone;
+      }
     }
-    this.waitingCount -= mostInBatch - room;
+    for (const practice of batch.keys()) this.busy.add(practice);
     return batch;
   }
 
@@ -137,8 +149,17 @@ export class AuditTrail {
   private putBack(batch: Map<string, Waiting[]>): void {
     for (const [practice, chain] of batch) {
       this.suspect.add(practice);
-      this.waiting.set(practice, [...chain, ...(this.waiting.get(practice) ?? [])]);
+      this.urgent.set(practice, [...chain, ...(this.urgent.get(practice) ?? [])]);
       this.waitingCount += chain.length;
     }
   }
+}
+
+const weightOf = ({ entry }: Waiting): number => 1 + entry.subjects.length;
+
+/** How many of them fill the room; the first always fits. */
+function countOf(chain: readonly Waiting[], room: number): number {
+  let left = room;
+  const end = chain.findIndex((waiting) => (left -= weightOf(waiting)) <= 0);
+  return end < 0 ? chain.length : end + 1;
 }

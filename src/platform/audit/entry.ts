@@ -35,14 +35,6 @@ export interface AuditEntry {
   readonly ip: string | null;
 }
 
-/** Where an entry stands in its chain. */
-export interface AuditPlace {
-  readonly seq: number;
-  readonly id: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly at: number;
-}
-
 const longestText = 256;
 const mostSubjects = 250;
 
@@ -50,30 +42,25 @@ const mostSubjects = 250;
 const unspeakable = /[\p{Cc}\p{Cs}]/gu;
 
 /**
- * The text that is kept, hashed and searched: JSON with its keys in this order, always. Chain and number stand first, so
- * that a verifier knows by the first bytes which entry it reads.
+ * What an entry says, as JSON with its keys in this order, always. The database puts the head of its chain, its number, its id
+ * and its time in front: chain and number stand first, so that a verifier knows by the first bytes which entry it reads.
  */
-export function bodyOf(entry: AuditEntry, { seq, id, at }: AuditPlace): string {
-  return (
-    `${bodyHead(entry.practice)}${seq},` +
-    JSON.stringify({
-      id,
-      at: new Date(at).toISOString(),
-      actor: spoken(entry.actor),
-      clientId: spoken(entry.clientId),
-      role: spoken(entry.role),
-      action: spoken(entry.action),
-      outcome: entry.outcome,
-      code: spoken(entry.code),
-      route: spoken(entry.route),
-      subjects: entry.subjects.map(spoken),
-      subjectPractice: spoken(entry.subjectPractice),
-      detail: entry.detail && detailOf(entry.detail),
-      correlationId: spoken(entry.correlationId),
-      requestId: spoken(entry.requestId),
-      ip: spoken(entry.ip),
-    }).slice(1)
-  );
+export function saidOf(entry: AuditEntry): string {
+  return JSON.stringify({
+    actor: spoken(entry.actor),
+    clientId: spoken(entry.clientId),
+    role: spoken(entry.role),
+    action: spoken(entry.action),
+    outcome: entry.outcome,
+    code: spoken(entry.code),
+    route: spoken(entry.route),
+    subjects: entry.subjects.map(spoken),
+    subjectPractice: spoken(entry.subjectPractice),
+    detail: entry.detail && detailOf(entry.detail),
+    correlationId: spoken(entry.correlationId),
+    requestId: spoken(entry.requestId),
+    ip: spoken(entry.ip),
+  });
 }
 
 /** @throws Error for an entry that could not stand in the log: a mistake in the program, found before it fails a whole batch */

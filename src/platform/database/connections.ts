@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { WorkClass } from '../context';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
+import type { Statement } from './statement';
 import { WaitingLine } from './waiting-line';
 
 export interface ConnectionSettings {
@@ -19,6 +20,10 @@ export interface ConnectionSettings {
 /** How long a request waits for a connection of its class before it is refused, in milliseconds. */
 const connectionWaitMs = 3_000;
 const connectTimeoutMs = 3_000;
+/**
+ * Each statement has one text for one plan; left to itself, Postgres would plan a list anew each time, for longer than it runs.
+ */
+const genericPlans = '-c plan_cache_mode=force_generic_plan';
 
 /** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
 export class Connections {
@@ -37,7 +42,7 @@ export class Connections {
       idleTimeoutMillis: 60_000,
       pipeline: true,
       // A pooler in transaction mode refuses start-up parameters; there the limit is set in each transaction.
-      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs } : {}),
+      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs, options: genericPlans } : {}),
     };
     this.pool = new pg.Pool(config);
     this.pool.on('error', () => undefined); // told below, by the client itself
@@ -65,6 +70,25 @@ export class Connections {
   give(client: pg.PoolClient, workClass: WorkClass, broken: boolean): void {
     client.release(broken);
     this.release(workClass);
+  }
+
+  /**
+   * Sends one statement, which is a transaction by itself and has committed once this resolves.
+   * @throws as `take`; DatabaseUnavailable when the connection is lost; the driver's `DatabaseError` for what Postgres refuses
+   */
+  async query<Row>({ name, text }: Statement<Row>, values: readonly unknown[], workClass: WorkClass): Promise<Row[]> {
+    const client = await this.take(workClass);
+    let failure: unknown;
+    try {
+      const named = this.settings.preparedStatements ? { name } : {};
+      const { rows } = await client.query<Row & pg.QueryResultRow>({ ...named, text, values: values as unknown[] });
+      return rows;
+    } catch (error) {
+      failure = translate(error);
+      throw failure;
+    } finally {
+      this.give(client, workClass, failure !== undefined && !(failure instanceof pg.DatabaseError));
+    }
   }
 
   /** Cancels what the server process runs, over a connection of its own, so that a full pool cannot prevent it. */

@@ -85,7 +85,9 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
 
   private append(request: GateRequest, audit: Audit, source: unknown, code: string | null): Promise<void> {
     const subjects = audit.subjects(source as never).filter((subject) => subject !== undefined);
-    return this.trail.append(entryOf(request.gate, { action: audit.action, outcome: 'allowed', code, subjects }));
+    const { gate } = request;
+    const entry = entryOf(gate, { action: audit.action, outcome: 'allowed', code, subjects });
+    return this.trail.append(entry, gate.work.workClass === 'critical');
   }
 
   async onApplicationShutdown(): Promise<void> {
