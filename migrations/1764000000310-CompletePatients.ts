@@ -90,11 +90,14 @@ export class CompletePatients1764000000310 implements MigrationInterface {
         practice_id text NOT NULL,
         term        text COLLATE "C" NOT NULL,
         patient_id  text NOT NULL,
-        PRIMARY KEY (practice_id, term, patient_id)
+        -- What a list is sorted by: a page is cut without a look at every patient who is found.
+        last_name   text NOT NULL,
+        first_name  text NOT NULL,
+        PRIMARY KEY (practice_id, term, patient_id) INCLUDE (last_name, first_name)
       );
       ALTER TABLE patients NO FORCE ROW LEVEL SECURITY;
-      INSERT INTO patient_search_terms (practice_id, term, patient_id)
-        SELECT practice_id, term, id FROM patients, terms_of_patient(first_name, last_name, phone) AS term;
+      INSERT INTO patient_search_terms (practice_id, term, patient_id, last_name, first_name)
+        SELECT practice_id, term, id, last_name, first_name FROM patients, terms_of_patient(first_name, last_name, phone) AS term;
       ALTER TABLE patients FORCE ROW LEVEL SECURITY;
       CREATE INDEX patient_search_terms_of_patient ON patient_search_terms (practice_id, patient_id);
       ALTER TABLE patient_search_terms ENABLE ROW LEVEL SECURITY;
@@ -108,8 +111,8 @@ export class CompletePatients1764000000310 implements MigrationInterface {
       CREATE FUNCTION keep_search_terms() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
       BEGIN
         IF TG_OP = 'INSERT' THEN
-          INSERT INTO patient_search_terms (practice_id, term, patient_id)
-            SELECT practice_id, term, id FROM new_rows, terms_of_patient(first_name, last_name, phone) AS term
+          INSERT INTO patient_search_terms (practice_id, term, patient_id, last_name, first_name)
+            SELECT practice_id, term, id, last_name, first_name FROM new_rows, terms_of_patient(first_name, last_name, phone) AS term
             ON CONFLICT DO NOTHING;
         ELSIF TG_OP = 'DELETE' THEN
           DELETE FROM patient_search_terms t USING old_rows o WHERE t.practice_id = o.practice_id AND t.patient_id = o.id;
@@ -120,8 +123,8 @@ export class CompletePatients1764000000310 implements MigrationInterface {
             USING (SELECT practice_id, id, first_name, last_name, phone FROM old_rows
                    EXCEPT SELECT practice_id, id, first_name, last_name, phone FROM new_rows) gone
             WHERE t.practice_id = gone.practice_id AND t.patient_id = gone.id;
-          INSERT INTO patient_search_terms (practice_id, term, patient_id)
-            SELECT practice_id, term, id
+          INSERT INTO patient_search_terms (practice_id, term, patient_id, last_name, first_name)
+            SELECT practice_id, term, id, last_name, first_name
             FROM (SELECT practice_id, id, first_name, last_name, phone FROM new_rows
                   EXCEPT SELECT practice_id, id, first_name, last_name, phone FROM old_rows) come,
                  terms_of_patient(first_name, last_name, phone) AS term

@@ -90,7 +90,7 @@ describe('the terms of a patient', () => {
     const { rows } = await client.query<{ id: string }>('SELECT DISTINCT practice_id AS id FROM patient_search_terms');
     expect(rows).toEqual([{ id: ours.id }]);
     await expect(
-      client.query(`INSERT INTO patient_search_terms VALUES ('practice_theirs', 'x', 'pat_x')`),
+      client.query(`INSERT INTO patient_search_terms VALUES ('practice_theirs', 'x', 'pat_x', 'x', 'x')`),
     ).rejects.toThrow(/row-level security/);
   });
 });

@@ -50,7 +50,7 @@ export const attacks: readonly string[] = [
   `INSERT INTO practices (id, name, time_zone) VALUES ('practice_mine', 'm', 'UTC')`,
   `UPDATE patients SET practice_id = 'practice_theirs' WHERE id = 'pat_ours1'`,
   `INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id) VALUES ('evt_x', 'practice_theirs', 't', '{}', 'c')`,
-  `INSERT INTO patient_search_terms (practice_id, term, patient_id) VALUES ('practice_theirs', 'x', 'pat_ours1')`,
+  `INSERT INTO patient_search_terms VALUES ('practice_theirs', 'x', 'pat_ours1', 'x', 'x')`,
 ];
 
 /** As `attacks`; Postgres runs these outside of a transaction alone. */

@@ -97,7 +97,9 @@ export class PatientsRepository {
 /** Each kind of list has a statement of its own, so that each uses its own index. */
 function pagesOf({ search, phone, dateOfBirth }: PatientFilter): { pages: statements.Pages; asked: unknown[] } {
   if (search !== undefined || phone !== undefined) {
-    return { pages: statements.search, asked: [search ?? null, phone ?? null, dateOfBirth ?? null] };
+    const words = [search ?? null, phone ?? null];
+    if (dateOfBirth === undefined) return { pages: statements.search, asked: words };
+    return { pages: statements.searchBornOn, asked: [...words, dateOfBirth] };
   }
   if (dateOfBirth !== undefined) return { pages: statements.bornOn, asked: [dateOfBirth] };
   return { pages: statements.list, asked: [] };

@@ -1,18 +1,19 @@
 import { type Statement, statement } from '../../platform/database';
 import type { Patient } from './entities/patient.entity';
 
-/** Read for the rows of a page alone: the two subselects stand outside of whatever sorts and cuts. */
 const columns = `
   p.id, p.practice_id AS "practiceId", p.first_name AS "firstName", p.last_name AS "lastName", p.date_of_birth::text AS "dateOfBirth",
-  p.phone, p.email, p.insurance_provider AS "insuranceProvider",
-  (SELECT to_char(min(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM appointments a
-     JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
-     WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status = 'confirmed' AND s.starts_at > now()
-  ) AS "nextAppointment",
-  (SELECT to_char(max(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM appointments a
-     JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
-     WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status <> 'cancelled' AND s.starts_at <= now()
-  ) AS "lastVisit"`;
+  p.phone, p.email, p.insurance_provider AS "insuranceProvider", visits.next AS "nextAppointment", visits.last AS "lastVisit"`;
+
+const time = (of: string) => `to_char(${of} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
+/** Joined to the rows of a page alone, outside of whatever sorts and cuts. */
+const visits = `CROSS JOIN LATERAL (
+  SELECT ${time(`min(s.starts_at) FILTER (WHERE a.status = 'confirmed' AND s.starts_at > now())`)} AS next,
+    ${time('max(s.starts_at) FILTER (WHERE s.starts_at <= now())')} AS last
+  FROM appointments a JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
+  WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status <> 'cancelled'
+) visits`;
 
 const stored = `p.practice_id, p.id, p.first_name, p.last_name, p.date_of_birth, p.phone, p.email, p.insurance_provider`;
 
@@ -24,14 +25,24 @@ export interface Pages {
   readonly after: Statement<Patient>;
 }
 
-/** @param asked how many values the condition takes, from $3 on */
-function pages(name: string, asked: number, from: string, condition: string, before = ''): Pages {
+interface Listed {
+  /** How many values the condition takes, from $3 on. */
+  readonly asked: number;
+  /** Parts of the statement before the page. */
+  readonly before?: string;
+  /** Where the patients come from, as `p`, and under what condition. */
+  readonly from: string;
+  readonly condition?: string;
+}
+
+function pages(name: string, { asked, before = '', from, condition = '' }: Listed): Pages {
   const text = (behind: string) => `
-    WITH ${before} page AS MATERIALIZED (
-      SELECT ${stored} FROM ${from} WHERE p.practice_id = $1 ${condition} ${behind}
+    WITH ${before} place AS MATERIALIZED (
+      SELECT p.practice_id, p.id, p.last_name, p.first_name FROM ${from} WHERE p.practice_id = $1 ${condition} ${behind}
       ORDER BY p.last_name, p.first_name, p.id LIMIT $2
     )
-    SELECT ${columns} FROM page p ORDER BY p.last_name, p.first_name, p.id`;
+    SELECT ${columns} FROM place JOIN patients p ON p.practice_id = place.practice_id AND p.id = place.id ${visits}
+    ORDER BY p.last_name, p.first_name, p.id`;
   const last = `$${asked + 3}`;
   return {
     first: statement(`patients.${name}`, text('')),
@@ -52,28 +63,29 @@ const found = `
     SELECT word COLLATE "C" AS word, (word || chr(1114111)) COLLATE "C" AS stop
     FROM (SELECT words_of_search($3) UNION SELECT words_of_phone($4)) AS given (word)
   ), found AS MATERIALIZED (
-    SELECT matching.patient_id FROM words CROSS JOIN LATERAL (
-      SELECT DISTINCT t.patient_id FROM patient_search_terms t
+    SELECT $1::text AS practice_id, id, last_name, first_name FROM words CROSS JOIN LATERAL (
+      SELECT DISTINCT t.patient_id AS id, t.last_name, t.first_name FROM patient_search_terms t
       WHERE t.practice_id = $1 AND t.term >= words.word AND t.term < words.stop
     ) AS matching
-    GROUP BY matching.patient_id HAVING count(*) = (SELECT count(*) FROM words)
+    GROUP BY id, last_name, first_name HAVING count(*) = (SELECT count(*) FROM words)
   ),`;
 
-export const list = pages('list', 0, 'patients p', '');
+export const list = pages('list', { asked: 0, from: 'patients p' });
 /** $3 date of birth. */
-export const bornOn = pages('born-on', 1, 'patients p', 'AND p.date_of_birth = $3::date');
-/** $3 words or null, $4 phone or null, $5 date of birth or null. */
-export const search = pages(
-  'search',
-  3,
-  'found JOIN patients p ON p.id = found.patient_id',
-  'AND ($5::date IS NULL OR p.date_of_birth = $5::date)',
-  found,
-);
+export const bornOn = pages('born-on', { asked: 1, from: 'patients p', condition: 'AND p.date_of_birth = $3::date' });
+/** $3 words or null, $4 phone or null. */
+export const search = pages('search', { asked: 2, before: found, from: 'found p' });
+/** As `search`, $5 date of birth. */
+export const searchBornOn = pages('search-born-on', {
+  asked: 3,
+  before: found,
+  from: 'found JOIN patients p USING (practice_id, id)',
+  condition: 'AND p.date_of_birth = $5::date',
+});
 
 export const one = statement<Patient>(
   'patients.one',
-  `SELECT ${columns} FROM patients p WHERE p.practice_id = $1 AND p.id = $2`,
+  `SELECT ${columns} FROM patients p ${visits} WHERE p.practice_id = $1 AND p.id = $2`,
 );
 
 export const practiceOf = statement<{ practiceId: string | null }>(
@@ -115,5 +127,5 @@ export const update = statement<Patient>(
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, traceparent)
      SELECT $5, $1, 'patient.updated', jsonb_build_object('patientId', id, 'fields', $4::jsonb), $6, $7 FROM changed
    )
-   SELECT ${columns} FROM changed p`,
+   SELECT ${columns} FROM changed p ${visits}`,
 );

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmod, cp, lstat, open, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { giveToServer, keptPassword, logFileOf, readIfThere, serverFile, serverFolder, type Ground } from './ground';
 import {
@@ -144,7 +145,7 @@ export class EmbeddedPostgres implements ManagedServer {
       `cluster_name = '${this.ground.marker}'`,
       'password_encryption = scram-sha-256',
       'max_connections = 200',
-      'shared_buffers = 128MB',
+      `shared_buffers = ${sharedBuffersMiB()}MB`,
       'work_mem = 8MB',
       'maintenance_work_mem = 64MB',
       'max_wal_size = 1GB',
@@ -220,6 +221,11 @@ function installedNative(): string {
         `Run "npm install --include=optional"; the package exists for Linux and macOS (x64, arm64) and Windows (x64). ${remedy}`,
     );
   }
+}
+
+/** A sixteenth of the memory, up to 1 GiB: what is never used is never taken. */
+function sharedBuffersMiB(): number {
+  return Math.min(1024, Math.max(128, Math.floor(totalmem() / 2 ** 24)));
 }
 
 function binaries(folder: string): { initdb: string; postgres: string } {
