@@ -1,14 +1,17 @@
 import 'reflect-metadata';
+import { recordProgram } from './platform/audit';
 import { cipherOf } from './platform/secrets';
 import { rotateKeys } from './platform/tenant-data';
 import { needed, runProgram, say } from './program';
 
 /** `npm run phi:rotate`: brings every encrypted value under the first key of PHI_KEYS, while the application serves. */
 runProgram(process.env, async (config) => {
+  const cipher = await cipherOf(config);
+  await recordProgram(config, undefined, 'phi.rotate');
   const { reencrypted, left, undecryptable } = await rotateKeys({
     url: needed(config, 'DATABASE_URL'),
     systemUrl: needed(config, 'DATABASE_SYSTEM_URL'),
-    cipher: await cipherOf(config),
+    cipher,
     say,
   });
   for (const complaint of undecryptable) say(complaint);

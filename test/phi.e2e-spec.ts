@@ -196,6 +196,10 @@ describe('ssn and notes', () => {
     it('have nothing left to do the second time', async () => {
       const again = await runProgram(world, 'phi-rotate', [], bothKeys);
       expect([again.code, /(\d+) re-encrypted, 0 left/.exec(again.output)?.[1]]).toEqual([0, '0']);
+      const entries = await world.sql(
+        `SELECT actor FROM audit_entries WHERE practice_id = 'platform' AND action = 'phi.rotate'`,
+      );
+      expect(entries).toEqual([{ actor: 'program' }, { actor: 'program' }]);
     });
 
     it('the old key may then leave, and its name cannot come back with another key', async () => {

@@ -134,6 +134,7 @@ describe('the data of a practice', () => {
       const file = join(folder, 'none.ndjson');
       const unknown = await exportTo(file, 'practice_nobody');
       expect([unknown.code, unknown.output]).toEqual([1, expect.stringContaining('no practice practice_nobody')]);
+      expect(await world.sql(`SELECT FROM audit_entries WHERE practice_id = 'practice_nobody'`)).toHaveLength(0);
       expect((await runProgram(world, 'tenant-export', ['--practice', ours.id])).code).toBe(1);
       await world.sql('CREATE TABLE forgotten (practice_id text)');
       const gap = await exportTo(file, ours.id);

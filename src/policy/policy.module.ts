@@ -42,7 +42,7 @@ import { ValidationGuard } from './validation/validation.guard';
 // database connection stands last.
 
 /** Before routing: on every answer, whatever becomes of the request. */
-const before = [ContextMiddleware, AccessLogMiddleware, AdmissionMiddleware, FirewallMiddleware, CorsMiddleware];
+const before = [ContextMiddleware, AccessLogMiddleware, FirewallMiddleware, AdmissionMiddleware, CorsMiddleware];
 
 /** Before the handler, on a known route. */
 const guards = [

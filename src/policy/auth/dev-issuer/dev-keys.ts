@@ -1,10 +1,8 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK, type JWK, SignJWT } from 'jose';
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { Config } from '../../../platform/config';
+import { Config, keptFile } from '../../../platform/config';
 
 const algorithm = 'RS256';
 const modulusLength = 2_048;
@@ -45,38 +43,13 @@ export class DevKeys implements OnModuleInit {
 }
 
 async function loadKey(folder: string): Promise<SigningKey> {
-  const file = join(folder, fileName);
-  const privateKey = createPrivateKey((await readIfThere(file)) ?? (await create(folder, file)));
+  const privateKey = createPrivateKey(await keptFile(folder, fileName, makeKey));
   const jwk = await exportJWK(createPublicKey(privateKey));
   const kid = await calculateJwkThumbprint(jwk);
   return { privateKey, publicJwk: { ...jwk, kid, alg: algorithm, use: 'sig' } };
 }
 
-/** Writes a new key; of two processes that start at once both use the one whose file was there first, whole. */
-async function create(folder: string, file: string): Promise<string> {
+async function makeKey(): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength });
-  await mkdir(folder, { recursive: true });
-  const draft = `${file}.${randomUUID()}`;
-  await writeFile(draft, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
-  try {
-    await link(draft, file);
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-  } finally {
-    await rm(draft);
-  }
-  return readFile(file, 'utf8');
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return (error as NodeJS.ErrnoException).code === code;
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
