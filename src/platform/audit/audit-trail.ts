@@ -8,10 +8,10 @@ import { AuditUnavailable, ChainStuck } from './audit.errors';
 import { assertFits, type AuditEntry } from './entry';
 
 /**
- * What one transaction appends at most, an entry counting as one and each of its subjects as another: a few milliseconds of
- * Postgres's time, since whatever is urgent waits for the batch of its chain that is under way.
+ * What one transaction appends at most, an entry counting as one and each of its subjects as another. A few milliseconds of
+ * Postgres's time, since what is urgent waits for the batch of its chain that is under way, and then for nothing else.
  */
-const mostInBatch = 512;
+const mostInBatch = { urgent: 512, usual: 128 };
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
 
@@ -102,27 +102,28 @@ export class AuditTrail {
     });
   }
 
+  /** What is urgent and may be written now; only where there is nothing such, the rest. */
   private draw(): Map<string, Waiting[]> {
+    const urgent = this.drawFrom(this.urgent, mostInBatch.urgent);
+    return urgent.size > 0 ? urgent : this.drawFrom(this.usual, mostInBatch.usual);
+  }
+
+  private drawFrom(waiting: Map<string, Waiting[]>, most: number): Map<string, Waiting[]> {
     const batch = new Map<string, Waiting[]>();
-    let room = mostInBatch;
-    let closed = false;
-    for (const waiting of [this.urgent, this.usual]) {
-      for (const [practice, chain] of waiting) {
-        if (room <= 0) break;
-        const alone = this.suspect.has(practice);
-        const joins = batch.has(practice) || (!this.busy.has(practice) && !closed && !(alone && batch.size > 0));
-        if (!joins) continue;
-        const drawn = chain.splice(0, countOf(chain, room));
-        for (const entry of drawn) room -= weightOf(entry);
-        this.waitingCount -= drawn.length;
-        batch.set(practice, [...(batch.get(practice) ?? []), ...drawn]);
-        // What is left stands behind the other chains the next time.
-        waiting.delete(practice);
-        if (chain.length > 0) waiting.set(practice, chain);
-        closed ||= alone;
-      }
+    let room = most;
+    for (const [practice, chain] of waiting) {
+      const alone = this.suspect.has(practice);
+      if (this.busy.has(practice) || (alone && batch.size > 0)) continue;
+      const drawn = chain.splice(0, countOf(chain, room));
+      for (const entry of drawn) room -= weightOf(entry);
+      this.waitingCount -= drawn.length;
+      batch.set(practice, drawn);
+      this.busy.add(practice);
+      // What is left stands behind the other chains the next time.
+      waiting.delete(practice);
+      if (chain.length > 0) waiting.set(practice, chain);
+      if (alone || room <= 0) break;
     }
-    for (const practice of batch.keys()) this.busy.add(practice);
     return batch;
   }
 

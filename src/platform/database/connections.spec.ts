@@ -36,7 +36,7 @@ describe('the connections of a pool', () => {
   it('refuse at once who would wait behind too many of its class, and nobody else', async () => {
     const held = await connections.take('standard');
     const ended: string[] = [];
-    const waiting = Array.from({ length: 32 }, (_, n) => use('standard', () => ended.push(`standard ${n}`)));
+    const waiting = Array.from({ length: 16 }, (_, n) => use('standard', () => ended.push(`standard ${n}`)));
     const refused = use('standard', () => ended.push('one more')).catch((error: unknown) => {
       ended.push(error instanceof DatabaseBusy ? 'refused' : String(error));
     });

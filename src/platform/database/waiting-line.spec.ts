@@ -8,7 +8,7 @@ const classes: readonly WorkClass[] = ['critical', 'standard', 'bulk'];
 describe('WaitingLine', () => {
   it('lets as many of a class wait as its connections could still serve, and each class for itself', () => {
     const { most } = new WaitingLine({ total: 20, reservedForCritical: 6, mostForBulk: 7 });
-    expect(most).toEqual({ critical: 1280, standard: 448, bulk: 112 });
+    expect(most).toEqual({ critical: 1280, standard: 224, bulk: 56 });
   });
 
   it('admits critical work first, then who came first, skips a class whose share is taken, and forgets who left', () => {

@@ -9,10 +9,11 @@ export interface Place {
 }
 
 /**
- * How many of each class may wait for each connection that the class may have. Who stands further back would be reached
- * within the time that anyone waits (3 s) only if transactions took less than 47, 94 and 188 ms.
+ * How many of each class may wait for each connection that the class may have. A critical request waits for as long as it may
+ * (3 s, if a transaction takes less than 47 ms). The others are turned away while that still is of use to the client, and before
+ * what they hold while they wait slows everybody down.
  */
-const waitersPerConnection: Readonly<Record<WorkClass, number>> = { critical: 64, standard: 32, bulk: 16 };
+const waitersPerConnection: Readonly<Record<WorkClass, number>> = { critical: 64, standard: 16, bulk: 8 };
 
 /** Who waits for a connection: no more of a class than could still be served, critical work first, then who came first. */
 export class WaitingLine {

@@ -4,6 +4,7 @@ import { Config } from '../../platform/config';
 import { ClassGate } from '../../platform/database';
 import { Metrics } from '../../platform/telemetry';
 import { PolicyRefusal } from '../errors/policy-refusal';
+import { overloadedCode } from '../errors/problem';
 import type { AroundPolicy, Passage } from '../pipeline/around';
 
 /** Keeps slots of the process for the critical class; beyond a class's share the answer is 503 at once, never a queue. */
@@ -44,5 +45,5 @@ export class ConcurrencyPolicy implements AroundPolicy {
 /** The refusal of what is beyond a class's share. */
 export function overloaded(): PolicyRefusal {
   const text = 'An unexpected error occurred';
-  return new PolicyRefusal(503, 'overloaded', text, text, { headers: { 'Retry-After': '1' } });
+  return new PolicyRefusal(503, overloadedCode, text, text, { headers: { 'Retry-After': '1' } });
 }

@@ -4,7 +4,7 @@ import { Log } from '../../platform/telemetry';
 import { RouteTable } from '../route-table';
 import type { GateRequest } from '../request-state';
 import { PolicyRefusal } from './policy-refusal';
-import { problemOf } from './problem';
+import { overloadedCode, problemOf } from './problem';
 import { Problems } from './problems';
 
 /** Answers whatever was thrown as `application/problem+json`; a failure of ours is logged whole and told as nothing. */
@@ -21,7 +21,9 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<GateRequest>();
     const response = http.getResponse<Response>();
     const problem = problemOf(this.unrouted(request, error) ?? error);
-    if (problem.status >= 500) this.log.error({ err: error, code: problem.code }, 'A request failed');
+    // Overload is no failure: the metrics count it, and thousands of lines of it would make it worse.
+    if (problem.status >= 500 && problem.code !== overloadedCode)
+      this.log.error({ err: error, code: problem.code }, 'A request failed');
     if (response.headersSent) {
       // Half an answer is out; only a broken connection tells the client that the rest will not come.
       response.destroy();

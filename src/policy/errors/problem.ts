@@ -24,6 +24,9 @@ const statusOf: Readonly<Record<DomainErrorKind, number>> = {
   unavailable: 503,
 };
 
+/** There is more to do than can be done; what of it, the class of the route says. */
+export const overloadedCode = 'overloaded';
+
 const unexpected = 'An unexpected error occurred';
 
 /** The one map from what is thrown to what the client is told; everything unknown is a 500 that says nothing. */
@@ -39,7 +42,7 @@ export function problemOf(error: unknown): Problem {
   }
   if (error instanceof AuditUnavailable) return failure(503, 'audit_unavailable', { 'Retry-After': '1' });
   if (error instanceof DatabaseUnavailable) return failure(503, 'database_unavailable', { 'Retry-After': '1' });
-  if (error instanceof DatabaseBusy) return failure(503, 'overloaded', { 'Retry-After': '1' });
+  if (error instanceof DatabaseBusy) return failure(503, overloadedCode, { 'Retry-After': '1' });
   if (error instanceof StatementCancelled) return failure(504, 'deadline_exceeded');
   if (error instanceof ValueRefused) {
     const detail = 'The request has a value that cannot be stored';
