@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { existsSync } from 'node:fs';
-import { seedDemo } from './demo/demo-data';
 import { prepareGround } from './ground';
 import { Config, ConfigurationError } from './platform/config';
 import { startApplication } from './server';
@@ -13,7 +12,10 @@ async function main(): Promise<void> {
   const config = Config.from(process.env);
   const ground = await prepareGround(config, say);
   try {
-    if (config.get('NODE_ENV') === 'development') await seedDemo(ground.config, say);
+    if (config.get('NODE_ENV') === 'development') {
+      const { seedDemo } = await import('./demo/demo-data.js');
+      await seedDemo(ground.config, say);
+    }
     const application = await startApplication(ground.config);
     if (config.servesApi) {
       say(`API        ${application.url}`);

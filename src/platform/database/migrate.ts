@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { DataSource } from 'typeorm';
 
 /** Where the build puts the migrations, beside the code that runs them. */
 const migrationFiles = resolve(__dirname, '../../migrations/*.js');
@@ -11,6 +10,8 @@ const migrationLock = 7_204_815_331;
  * @returns the names of the migrations that ran
  */
 export async function migrate(ownerUrl: string): Promise<string[]> {
+  // A process that does not migrate does without: it is the largest library of all.
+  const { DataSource } = await import('typeorm');
   const source = new DataSource({
     type: 'postgres',
     url: ownerUrl,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { createTransport, type Transporter } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { Config } from '../config';
 
 const connectTimeoutMs = 4_000;
@@ -33,31 +33,20 @@ export class MailFailed extends Error {
 /** Hands mails to the SMTP server of `SMTP_URL`. */
 @Injectable()
 export class Mailer {
-  private readonly transport: Transporter | undefined;
+  private readonly url: string | undefined;
+  private transport: Promise<Transporter> | undefined;
   private readonly from: string;
   private readonly domain: string;
 
   constructor(config: Config) {
-    const url = config.get('SMTP_URL');
+    this.url = config.get('SMTP_URL');
     this.from = config.get('MAIL_FROM') ?? '';
     this.domain = this.from.slice(this.from.lastIndexOf('@') + 1).replace(/>$/, '');
-    this.transport =
-      url === undefined
-        ? undefined
-        : createTransport({
-            url,
-            connectionTimeout: connectTimeoutMs,
-            dnsTimeout: connectTimeoutMs,
-            greetingTimeout: connectTimeoutMs,
-            socketTimeout: silenceTimeoutMs,
-            disableFileAccess: true,
-            disableUrlAccess: true,
-          });
   }
 
   /** Whether there is a server to hand mails to. */
   get canSend(): boolean {
-    return this.transport !== undefined;
+    return this.url !== undefined;
   }
 
   /**
@@ -65,13 +54,15 @@ export class Mailer {
    * @throws MailFailed
    */
   async send({ to, subject, text, id, date }: Mail): Promise<void> {
-    if (!this.transport) throw new MailFailed('no_server', undefined);
+    if (this.url === undefined) throw new MailFailed('no_server', undefined);
+    this.transport ??= transportTo(this.url);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new MailFailed('timeout', undefined)), exchangeTimeoutMs);
     });
     const messageId = `<${id}@${this.domain}>`;
-    const sent = this.transport.sendMail({ from: this.from, to, subject, text, messageId, date: new Date(date) });
+    const mail = { from: this.from, to, subject, text, messageId, date: new Date(date) };
+    const sent = this.transport.then((transport) => transport.sendMail(mail));
     try {
       await Promise.race([sent, late]);
     } catch (error) {
@@ -80,6 +71,20 @@ export class Mailer {
       clearTimeout(timer);
     }
   }
+}
+
+/** The library is loaded with the first mail: most processes never send one. */
+async function transportTo(url: string): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport({
+    url,
+    connectionTimeout: connectTimeoutMs,
+    dnsTimeout: connectTimeoutMs,
+    greetingTimeout: connectTimeoutMs,
+    socketTimeout: silenceTimeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
 }
 
 const classOfCode: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Agent, request } from 'undici';
+import type { Agent, request } from 'undici';
 import { Clock } from '../config';
 import { EffectFailed, type FailureKind } from './event';
 import { mostRetryAfterMs } from './settings';
@@ -21,16 +21,28 @@ export interface OutboundCall {
   readonly correlation: { readonly correlationId: string; readonly traceparent: string | undefined } | undefined;
 }
 
-/** Calls to providers: JSON over kept-alive connections, with limits on time and size, and failures sorted. */
-@Injectable()
-export class Outbound implements OnApplicationShutdown {
-  private readonly agent = new Agent({
+interface Client {
+  readonly agent: Agent;
+  readonly request: typeof request;
+}
+
+/** The library is loaded with the first call: a process that answers requests alone never makes one. */
+async function openClient(): Promise<Client> {
+  const { Agent, request } = await import('undici');
+  const agent = new Agent({
     connect: { timeout: connectTimeoutMs },
     connections: connectionsPerOrigin,
     headersTimeout: exchangeTimeoutMs,
     bodyTimeout: exchangeTimeoutMs,
     keepAliveTimeout: 30_000,
   });
+  return { agent, request };
+}
+
+/** Calls to providers: JSON over kept-alive connections, with limits on time and size, and failures sorted. */
+@Injectable()
+export class Outbound implements OnApplicationShutdown {
+  private client: Promise<Client> | undefined;
 
   constructor(private readonly clock: Clock) {}
 
@@ -40,9 +52,11 @@ export class Outbound implements OnApplicationShutdown {
    * @throws EffectFailed for every other answer, and for none
    */
   async post({ url, token, body, idempotencyKey, correlation }: OutboundCall): Promise<number> {
+    this.client ??= openClient();
     try {
+      const { request, agent } = await this.client;
       const response = await request(url, {
-        dispatcher: this.agent,
+        dispatcher: agent,
         method: 'POST',
         signal: AbortSignal.timeout(exchangeTimeoutMs),
         headers: {
@@ -65,7 +79,7 @@ export class Outbound implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.agent.close();
+    await (await this.client)?.agent.close();
   }
 }
 
