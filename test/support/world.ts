@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, type QueryResultRow } from 'pg';
+import { Client, Pool, type QueryResultRow } from 'pg';
 import type { EmbeddedServers } from '../../src/platform/embedded';
 import { built } from './built';
 import { databasePrefix, groundFile, runDir, runId, templateDatabase, testDir, type TestGround } from './places';
@@ -15,6 +15,7 @@ export class World {
     /** The variables that every process of this world gets. */
     readonly environment: Readonly<Record<string, string>>,
     private readonly databaseUrls: { readonly superuser: string; readonly owner: string },
+    private readonly superuser: Pool,
     private readonly servers: EmbeddedServers,
     private readonly drop: () => Promise<void>,
   ) {}
@@ -55,9 +56,17 @@ export class World {
       FIREWALL_IP_BURST: '1000000',
       SHUTDOWN_DRAIN_MS: '50',
     };
-    const superuser = new URL(ground.superuserUrl);
-    superuser.pathname = database;
-    return new World(environment, { superuser: superuser.href, owner: urlOf('gatehouse_owner') }, servers, async () => {
+    const superuserUrl = new URL(ground.superuserUrl);
+    superuserUrl.pathname = database;
+    const urls = { superuser: superuserUrl.href, owner: urlOf('gatehouse_owner') };
+    // Conditions ask every few milliseconds. A server that a test kills leaves dead connections: there, each is used once.
+    const superuser = new Pool({
+      connectionString: urls.superuser,
+      ...(servers.postgres && { maxUses: 1 }),
+    });
+    superuser.on('error', (error) => process.stderr.write(`A superuser's idle connection broke: ${error.message}\n`));
+    return new World(environment, urls, superuser, servers, async () => {
+      await superuser.end();
       await servers.stop();
       if (!servers.postgres) {
         await withClient(ground.superuserUrl, (client) => client.query(`DROP DATABASE ${database} WITH (FORCE)`));
@@ -97,7 +106,7 @@ export class World {
 
   /** Runs SQL as the superuser, past every policy: for arranging and for looking, never as the code under test. */
   async sql<Row extends QueryResultRow = QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return withClient(this.databaseUrls.superuser, async (client) => (await client.query<Row>(text, values)).rows);
+    return (await this.superuser.query<Row>(text, values)).rows;
   }
 
   /** A connection as the runtime role, as an attacker inside the application would have. */
