@@ -1,8 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Config } from './platform/config';
-import { bootstrap, migrate } from './platform/database/ground';
-import { startEmbedded } from './platform/embedded';
 
 /** The servers under the application, and how to let go of them. */
 export interface Ground {
@@ -25,6 +23,7 @@ export async function prepareGround(config: Config, say: (line: string) => void)
     await migrateIfOwner(config, say);
     return { config, stop: () => Promise.resolve() };
   }
+  const { startEmbedded } = await import('./platform/embedded/index.js');
   const servers = await startEmbedded({
     dataDir: resolve(config.get('DATA_DIR')),
     postgres: needsPostgres,
@@ -42,6 +41,7 @@ export async function prepareGround(config: Config, say: (line: string) => void)
         name,
         password: createHmac('sha256', postgres.password).update(name).digest('hex'),
       });
+      const { bootstrap } = await import('./platform/database/ground.js');
       const logins = { owner: login('gatehouse_owner'), app: login('gatehouse_api'), system: login('gatehouse_relay') };
       await bootstrap(postgres.urlFor(postgres.superuser, postgres.password, 'postgres'), database, logins);
       const urlOf = ({ name, password }: { name: string; password: string }) =>
@@ -63,6 +63,7 @@ export async function prepareGround(config: Config, say: (line: string) => void)
 async function migrateIfOwner(config: Config, say: (line: string) => void): Promise<void> {
   const ownerUrl = config.get('DATABASE_ADMIN_URL');
   if (ownerUrl === undefined) return;
+  const { migrate } = await import('./platform/database/ground.js');
   const done = await migrate(ownerUrl);
   if (done.length > 0) say(`migrations: ${done.join(', ')}`);
 }
