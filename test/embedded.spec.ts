@@ -81,7 +81,7 @@ describe('the embedded servers', () => {
     await expect(redisCommand(redis.url.replace(/:[^:@]+@/, ':wrong@'), 'PING')).rejects.toThrow();
     const owner = (pid: number) => statSync(`/proc/${pid}`).uid;
     expect([owner(postgres.pid), owner(redis.pid)]).not.toContain(0);
-  }, 60_000);
+  }, 120_000);
 
   it('start again on the same ports, with the data that was kept', async () => {
     const first = start();
@@ -213,7 +213,7 @@ describe('the embedded servers', () => {
     expect(racers.flatMap((app) => app.log).join('\n')).toContain('Copying the Postgres binaries');
     await Promise.all(racers.map((app) => app.stop()));
     rmSync(dirname(bare), { recursive: true });
-  }, 60_000);
+  }, 120_000);
 
   it('are one set for all who start at the same time, and end with the last of them', async () => {
     const racers = [1, 2, 3, 4].map(() => start());
@@ -290,7 +290,7 @@ describe('the embedded servers', () => {
       expect([postgres.pid, redis.pid].filter(isAlive)).toEqual([]);
       expect(await start({ dataDir }).failure()).toContain(`belongs to the user with uid ${nobody.uid}`);
     },
-    60_000,
+    120_000,
   );
 
   (isRoot ? it : it.skip)('run from a folder that only root can enter', async () => {

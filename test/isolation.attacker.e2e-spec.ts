@@ -65,7 +65,7 @@ describe('an attacker with the runtime role’s connection', () => {
     await world.sql('ANALYZE');
     attacker = await world.runtimeClient();
     before = await everything();
-  }, 60_000);
+  }, 120_000);
   afterEach(async () => {
     await attacker.query('ROLLBACK');
     expect(await everything()).toEqual(before);

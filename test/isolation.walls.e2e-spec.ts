@@ -156,7 +156,7 @@ describe('each wall holds alone', () => {
       expect(await rowsOf('practice_theirs')).toEqual(before);
       await gate.end();
     },
-    60_000,
+    120_000,
   );
 
   it('and without any of them the rows leave, so that what is above can fail', async () => {
@@ -166,7 +166,7 @@ describe('each wall holds alone', () => {
     const leaking = answers.filter(({ text }) => leak.test(text));
     expect(leaking.length).toBeGreaterThan(5);
     await gate.end();
-  }, 60_000);
+  }, 120_000);
 
   it('a claim cannot be brought along by anything but the token', async () => {
     const gate = await world.start({ GATEHOUSE_ROLE: 'api' });

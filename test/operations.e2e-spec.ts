@@ -25,7 +25,7 @@ describe('running processes', () => {
         last = await ready(gate);
         return Object.entries(wanted).every(([name, value]) => (last as Record<string, unknown>)[name] === value);
       },
-      15_000,
+      30_000,
       () => `still ${JSON.stringify(last)}`,
     );
   };

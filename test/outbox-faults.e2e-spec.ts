@@ -16,7 +16,7 @@ import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import { World } from './support/world';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 /** Longer than any lease. */
 const leaseSeconds = 60;
@@ -59,7 +59,7 @@ describe('an event, whatever dies on its way', () => {
     let last = '';
     await until(
       async () => (last = JSON.stringify(await states(world, events))) === wanted,
-      25_000,
+      60_000,
       () => `deliveries are ${last}, wanted ${wanted}`,
     );
     const { sms, crm } = await outside.sent();

@@ -45,7 +45,7 @@ describe('the events of bookings', () => {
   // A worker tells no address of an API, only that of its health and metrics.
   const metrics = async ({ log }: GateProcess): Promise<string> =>
     (await call({ url: /http:\/\/[\w.]+:\d+/.exec(log)?.[0] ?? '' }, '/metrics')).text;
-  const reach = (events: readonly string[], wanted: Record<string, number>, timeoutMs = 20_000): Promise<void> => {
+  const reach = (events: readonly string[], wanted: Record<string, number>, timeoutMs = 45_000): Promise<void> => {
     let last = {};
     return until(
       async () => JSON.stringify((last = await states(world, events))) === JSON.stringify(wanted),

@@ -101,7 +101,7 @@ describe('ssn and notes', () => {
     await until(() => gate.log.includes('A request failed') && gate.log.includes(correlationId));
     await until(
       () => gate.log.split(correlationId).length > 2,
-      10_000,
+      30_000,
       () => gate.log,
     ); // the access line, too
     texts.push(gate.log);

@@ -128,7 +128,7 @@ export class App {
 }
 
 /** Waits until the condition holds; fails when it does not in time. */
-export async function eventually(condition: () => boolean | Promise<boolean>, deadlineMs = 15_000): Promise<void> {
+export async function eventually(condition: () => boolean | Promise<boolean>, deadlineMs = 45_000): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${condition.toString()}`);

@@ -113,10 +113,9 @@ export async function sendCrowd(gates: readonly GateProcess[], total: number): P
   const [first] = gates;
   if (!first) throw new Error('A crowd needs a process');
   const claims = { sub: 'user_crowd', role: 'practice_admin', usage_plan: 'internal' };
-  const tokens: string[] = [''];
-  for (let p = 1; p <= practiceCount; p += 1) {
-    tokens.push(await tokenFor(first, { ...claims, practice_id: `practice_l${p}` }));
-  }
+  const numbers = Array.from({ length: practiceCount }, (_, index) => index + 1);
+  const issued = numbers.map((p) => tokenFor(first, { ...claims, practice_id: `practice_l${p}` }));
+  const tokens = ['', ...(await Promise.all(issued))];
   const pools = gates.map(({ url }) => new Pool(url, { connections: inFlight / gates.length, pipelining: 1 }));
   const counts = new Map<string, number>();
   const wrong: string[] = [];

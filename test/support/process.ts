@@ -20,7 +20,7 @@ export class GateProcess {
     const gate = GateProcess.spawn(environment, dist);
     await until(
       () => gate.output.includes('ready as') || gate.child.exitCode !== null,
-      20_000,
+      60_000,
       () => `no start:\n${gate.output}`,
     );
     if (gate.child.exitCode !== null) throw new Error(`The process ended at its start:\n${gate.output}`);

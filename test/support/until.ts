@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 /** Polls until the condition holds; fails with `why` after `timeoutMs`. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
   why: () => string = () => 'the condition never held',
 ): Promise<void> {
   const end = performance.now() + timeoutMs;

@@ -24,7 +24,7 @@ describe('the limit store in a flood, when Redis', () => {
     node.stop();
   });
 
-  const trusted = () => until(() => node.watch.isTrusted, 10_000);
+  const trusted = () => until(() => node.watch.isTrusted, 30_000);
   const decideUntil = (done: () => boolean) =>
     until(async () => {
       await node.fresh(windowRule(10), [freshName()]);
