@@ -14,7 +14,10 @@ import { Fifo } from './fifo';
 
 /** How long one turn of the event loop should take under load, in milliseconds: a critical request needs about six. */
 const turnTargetMs = 2;
-/** Requests let in a turn: at least, so that all go on however busy the process is; at most; and to begin with. */
+/**
+ * Requests let in a turn: at least, so that all go on however busy the process is (and no more while critical work is under
+ * way); at most; and to begin with.
+ */
 const quotaBounds = { least: 2, most: 256, first: 32 };
 /** A request that waited longer is turned away: its client has better uses for the time. */
 const mostWaitMs = 250;
@@ -27,8 +30,8 @@ interface Waiting {
 
 /**
  * Keeps the turns of the event loop short, so that a critical request never stands behind hundreds of others that were read
- * in the same turn: those of the other classes are let in for a share of each turn and wait for the next one beyond it,
- * bulk behind standard. Without a backlog nobody waits. A middleware, because it must act before anything is spent.
+ * in the same turn: those of the other classes are let in for a share of each turn, the smallest while critical work is under
+ * way, and wait for the next one beyond it, bulk behind standard. Without a backlog nobody waits. A middleware, because it must act before anything is spent.
  */
 @Injectable()
 export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response> {
@@ -41,6 +44,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   private turnBegan = 0;
   private quota = quotaBounds.first;
   private admitted = 0;
+  private criticalInWork = 0;
 
   constructor(
     private readonly table: RouteTable,
@@ -59,15 +63,29 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   }
 
   use(request: GateRequest, response: Response, next: NextFunction): void {
-    if (!this.turnIsOpen) this.openTurn();
-    if (this.admitted < this.quota && this.waiting.standard.length === 0) {
-      this.admitted += 1;
+    const workClass = this.classOf(request);
+    if (workClass === 'critical') {
+      this.criticalInWork += 1;
+      response.once('close', this.endCritical);
       next();
       return;
     }
-    const workClass = this.classOf(request);
-    if (workClass === 'critical') next();
-    else this.waiting[workClass].push({ request, response, next });
+    if (!this.turnIsOpen) this.openTurn();
+    if (this.admitted < this.share && this.waiting.standard.length === 0) {
+      this.admitted += 1;
+      next();
+    } else {
+      this.waiting[workClass].push({ request, response, next });
+    }
+  }
+
+  private readonly endCritical = (): void => {
+    this.criticalInWork -= 1;
+  };
+
+  /** How many a turn lets in now. */
+  private get share(): number {
+    return this.criticalInWork > 0 ? quotaBounds.least : this.quota;
   }
 
   private classOf({ method, url }: GateRequest): WorkClass {
@@ -83,10 +101,12 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   /** Behind all that was read in this turn: learns from its length how many requests the next one may let in. */
   private readonly endTurn = (): void => {
     const now = performance.now();
-    if (this.admitted >= this.quota || this.waiting.standard.length > 0) this.adapt(now - this.turnBegan);
+    if (this.criticalInWork === 0 && (this.admitted >= this.quota || this.waiting.standard.length > 0)) {
+      this.adapt(now - this.turnBegan);
+    }
     this.turnBegan = now;
     this.admitted = 0;
-    while (this.admitted < this.quota) {
+    while (this.admitted < this.share) {
       const next = this.waiting.standard.shift() ?? this.waiting.bulk.shift();
       if (!next) break;
       this.admitted += 1;
