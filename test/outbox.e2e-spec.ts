@@ -19,6 +19,8 @@ import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import { World } from './support/world';
 
+jest.setTimeout(180_000);
+
 interface DeadLetters {
   readonly data: readonly Record<string, unknown>[];
   readonly nextCursor: string | null;
@@ -137,11 +139,11 @@ describe('the events of bookings', () => {
     const many = await book(world, 2_500);
     await until(async () => (await lanes.sms.waiting()) >= 900);
     const [few = ''] = await book(world, 1, otherPractice);
-    await reach([few, ...many], { 'analytics done': 2_501, 'crm pending': 2_501, 'sms pending': 2_501 }, 25_000);
+    await reach([few, ...many], { 'analytics done': 2_501, 'crm pending': 2_501, 'sms pending': 2_501 }, 90_000);
     expect(await lanes.sms.waiting()).toBeLessThanOrEqual(1_000);
     expect(await lanes.crm.waiting()).toBeLessThanOrEqual(1_000);
     await outside.mode({ sms: 'ok', crm: 'ok' });
-    await until(async () => (await states(world, [few]))['sms done'] === 1, 25_000);
+    await until(async () => (await states(world, [few]))['sms done'] === 1, 60_000);
     // One queue's content stood before it, not the whole backlog of the other practice.
     const [before] = await world.sql<{ count: number }>(
       `SELECT count(*)::int FROM event_deliveries d, event_deliveries f
