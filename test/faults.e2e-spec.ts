@@ -100,7 +100,7 @@ describe('when a process dies', () => {
   });
 
   it('ends a request at its deadline and cancels its statement', async () => {
-    const gate = await world.start({ DEADLINE_MS: '300' });
+    const gate = await world.start({ DEADLINE_MS: '2000' });
     const token = await tokenFor(gate, agentOf(practice));
     const body = request();
     const holder = new Client({ connectionString: world.superuserUrl });
