@@ -38,22 +38,29 @@ export class AddSecurityPages1764000000320 implements MigrationInterface {
       );
       CREATE INDEX security_notices_due ON security_notices (channel, next_attempt_at);
 
+      -- Whoever cuts pages holds the one row. Not an advisory lock: the runtime role could take one, and keep it.
+      CREATE TABLE security_pager (id boolean PRIMARY KEY DEFAULT true CHECK (id));
+      INSERT INTO security_pager DEFAULT VALUES;
+
       DO $$
       DECLARE target text;
       BEGIN
-        FOREACH target IN ARRAY ARRAY['security_pages', 'security_notices'] LOOP
+        FOREACH target IN ARRAY ARRAY['security_pager', 'security_pages', 'security_notices'] LOOP
           EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', target);
           EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', target);
           EXECUTE format('CREATE POLICY system ON %I TO gatehouse_system USING (true) WITH CHECK (true)', target);
           EXECUTE format('REVOKE ALL ON %I FROM PUBLIC', target);
         END LOOP;
       END $$;
+      GRANT SELECT, UPDATE ON security_pager TO gatehouse_system;
       GRANT SELECT, INSERT, UPDATE ON security_pages TO gatehouse_system;
       GRANT SELECT, INSERT, UPDATE, DELETE ON security_notices TO gatehouse_system;
     `);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP TABLE security_notices, security_pages; DROP INDEX audit_entries_cross_practice');
+    await runner.query(
+      'DROP TABLE security_notices, security_pages, security_pager; DROP INDEX audit_entries_cross_practice',
+    );
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { readAnchors } from '../src/platform/audit/anchor-file';
-import { lockOf } from '../src/platform/audit/chain';
 import { verifyAudit } from '../src/platform/audit/verification';
 import { call, tokenFor } from './support/api';
+import { holdChain } from './support/chains';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
@@ -166,19 +166,34 @@ describe('what is audited', () => {
 
   it('a refusal by role, before it is sent', async () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
-    const holder = await world.clientOf('superuser');
-    await holder.query('SELECT pg_advisory_lock($1)', [lockOf(ours.id).toString()]);
+    const holder = await holdChain(world, ours.id);
     let answered = false;
     const refusal = call(gate, '/patients', { ...as('role-1'), token: officer }).finally(() => (answered = true));
-    await until(
-      async () => (await world.sql(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).length > 0,
-    );
+    await until(async () => (await world.sql(`SELECT 1 FROM pg_locks WHERE NOT granted`)).length > 0);
     expect(answered).toBe(false);
     await holder.end();
     expect((await refusal).status).toBe(403);
     expect(await entries(ours.id, 'role-1')).toMatchObject([
       { actor: 'user_security_officer', action: 'patient.search', outcome: 'refused', code: 'insufficient_role' },
     ]);
+  });
+
+  it('what one caller is refused over and over, by its number', async () => {
+    const officer = await tokenFor(gate, { ...agentOf(ours, 'security_officer'), sub: 'user_stubborn' });
+    const statuses = await Promise.all(
+      Array.from({ length: 200 }, () => call(gate, '/patients', { token: officer }).then(({ status }) => status)),
+    );
+    const refused = statuses.filter((status) => status === 403).length;
+    const recorded = async () => {
+      const [row] = await world.sql<{ entries: number; refusals: number }>(
+        `SELECT count(*)::int AS entries, sum(coalesce((body -> 'detail' ->> 'count')::int, 1))::int AS refusals
+         FROM audit_entries WHERE practice_id = $1 AND actor = 'user_stubborn'`,
+        [ours.id],
+      );
+      return row;
+    };
+    await until(async () => (await recorded())?.refusals === refused);
+    expect((await recorded())?.entries).toBeLessThan(refused / 2);
   });
 
   it('an operator’s changes, in the platform’s chain, before they are made', async () => {

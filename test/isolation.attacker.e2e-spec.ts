@@ -47,6 +47,11 @@ describe('an attacker with the runtime role’s connection', () => {
       await attacker.query('ROLLBACK');
     }
   };
+  /** As on a database where nobody took it from everybody. */
+  const mayMakeTemporary = async (how: 'GRANT' | 'REVOKE') => {
+    const [row] = await world.sql<{ name: string }>('SELECT current_database() AS name');
+    await world.sql(`${how} TEMP ON DATABASE ${row?.name} ${how === 'GRANT' ? 'TO' : 'FROM'} gatehouse_api`);
+  };
   const countsBy = async (text: string): Promise<unknown[]> => (await attacker.query<{ n: number }>(text)).rows;
 
   beforeAll(async () => {
@@ -205,14 +210,15 @@ describe('an attacker with the runtime role’s connection', () => {
       `SELECT oid::regprocedure::text AS signature, proconfig AS settings FROM pg_proc
        WHERE prosecdef AND pronamespace = 'public'::regnamespace ORDER BY 1`,
     );
-    expect(functions).toEqual(
-      [
-        'audit_entries_about(text)',
-        'practice_of_appointment(text)',
-        'practice_of_patient(text)',
-        'practice_of_slot(text)',
-      ].map((signature) => ({ signature, settings: ['search_path=pg_catalog, pg_temp'] })),
-    );
+    const pinned = 'search_path=pg_catalog, pg_temp';
+    expect(functions).toEqual([
+      { signature: 'append_audit_entries(text[],integer[],text[],text[],json)', settings: [pinned, 'lock_timeout=3s'] },
+      { signature: 'audit_entries_about(text)', settings: [pinned] },
+      { signature: 'practice_of_appointment(text)', settings: [pinned] },
+      { signature: 'practice_of_patient(text)', settings: [pinned] },
+      { signature: 'practice_of_slot(text)', settings: [pinned] },
+    ]);
+    await mayMakeTemporary('GRANT');
     await as('practice_ours');
     await attacker.query(`CREATE TEMP TABLE patients AS SELECT 'pat_theirs1' AS id, 'practice_fake' AS practice_id`);
     await attacker.query(`CREATE FUNCTION pg_temp.eq(text, text) RETURNS boolean LANGUAGE sql RETURN true`);
@@ -225,11 +231,14 @@ describe('an attacker with the runtime role’s connection', () => {
     );
     const id = 'practice_theirs';
     expect(rows).toEqual([{ patient: id, slot: id, appointment: id, pattern: null, entries: [] }]);
+    await attacker.query('ROLLBACK');
+    await mayMakeTemporary('REVOKE');
   });
 
   it('smuggles no function of his own before the policy', async () => {
     const seen: string[] = [];
     attacker.on('notice', ({ message }) => seen.push(message ?? ''));
+    await mayMakeTemporary('GRANT');
     await as('practice_ours');
     await attacker.query(
       `CREATE FUNCTION pg_temp.leak(value text) RETURNS boolean COST 0.0000001 LANGUAGE plpgsql AS
@@ -243,6 +252,7 @@ describe('an attacker with the runtime role’s connection', () => {
       `CREATE FUNCTION pg_temp.leak(value text) RETURNS boolean LEAKPROOF LANGUAGE sql RETURN true`,
     );
     expect(marked.code).toBe('42501');
+    await mayMakeTemporary('REVOKE');
     // A value that fails in an expression would stand in the error's text.
     await as('practice_ours');
     const cast = attacker.query(`SELECT 1 FROM public.patients WHERE id = 'pat_theirs1' AND first_name::int = 1`);

@@ -191,6 +191,12 @@ describe('patients', () => {
       }
     });
 
+    it('is nothing that a practice can do which does not exist', async () => {
+      const token = await tokenFor(gate, { sub: 'user_a', practice_id: 'practice_gone', role: 'practice_admin' });
+      const { status, body } = await call<Refused>(gate, '/patients', { token, body: ada });
+      expect([status, body.code]).toEqual([403, 'tenant_unknown']);
+    });
+
     it('refuses a body that names nothing', async () => {
       const { id } = (await patients.create(ada)).body;
       const { status, body } = await patients.update<Refused>(id, {});

@@ -1,6 +1,7 @@
 // @ts-check
 /** A million patients in 500 practices, and the statements of their lists, as the benches need them. */
 import pg from 'pg';
+import { letAppend } from './audit.mjs';
 import { exported } from './exported.mjs';
 
 export const PRACTICES = 500;
@@ -58,6 +59,7 @@ export async function readerLogin(superuserUrl) {
       `DO $$ BEGIN CREATE ROLE gatehouse_bench_reader LOGIN IN ROLE gatehouse_app, gatehouse_system; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
     );
     await client.query(`ALTER ROLE gatehouse_bench_reader PASSWORD '${password}'`);
+    await letAppend(client, 'gatehouse_bench_reader');
     await client.query('ALTER TABLE audit_entries DISABLE TRIGGER append_only');
     await client.query(`DELETE FROM audit_entries WHERE practice_id = 'practice_bench_peer'`);
     await client.query('ALTER TABLE audit_entries ENABLE TRIGGER append_only');

@@ -141,9 +141,15 @@ async function copyOfTemplate(): Promise<Place> {
   const ground = JSON.parse(await readFile(groundFile, 'utf8')) as TestGround;
   const database = `${databasePrefix}${runId}_${randomBytes(6).toString('hex')}`;
   // Copying files costs half of what copying through the log does.
-  await withClient(ground.superuserUrl, (client) =>
-    client.query(`CREATE DATABASE ${database} TEMPLATE ${templateDatabase} STRATEGY FILE_COPY OWNER gatehouse_owner`),
-  );
+  await withClient(ground.superuserUrl, async (client) => {
+    await client.query(
+      `CREATE DATABASE ${database} TEMPLATE ${templateDatabase} STRATEGY FILE_COPY OWNER gatehouse_owner`,
+    );
+    // What is granted on a database is not copied.
+    await client.query(
+      `REVOKE ALL ON DATABASE ${database} FROM PUBLIC; GRANT CONNECT ON DATABASE ${database} TO gatehouse_api, gatehouse_relay`,
+    );
+  });
   return { ground, database };
 }
 

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
+import { holdChain } from '../../../test/support/chains';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { auditNode, type AuditNode, entryOf as entry } from './audit-nodes.spec-support';
 import { append, valuesOf } from './audit-writer';
 import { AuditUnavailable } from './audit.errors';
-import { genesisOf, linkOf, lockOf } from './chain';
+import { genesisOf, linkOf } from './chain';
 import { platformChain } from './entry';
 
 interface Row {
@@ -94,8 +95,7 @@ describe('AuditTrail', () => {
 
   it('is unavailable for a chain that something stuck holds, and for no other', async () => {
     const { trail } = node();
-    const holder = await world.clientOf('superuser');
-    await holder.query('SELECT pg_advisory_lock($1)', [lockOf('practice_stuck').toString()]);
+    const holder = await holdChain(world, 'practice_stuck');
     const stuck = trail.append(entry('practice_stuck'));
     stuck.catch(() => undefined);
     for (let n = 0; n < 20; n += 1) await trail.append(entry('practice_free'));
@@ -121,8 +121,7 @@ describe('AuditTrail', () => {
 
   it('lets what is urgent stand before all that waits of its chain', async () => {
     const { trail } = node();
-    const holder = await world.clientOf('superuser');
-    await holder.query('SELECT pg_advisory_lock($1)', [lockOf('practice_hurry').toString()]);
+    const holder = await holdChain(world, 'practice_hurry');
     const underWay = trail.append(entry('practice_hurry', { actor: 'user_first' }));
     await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
     const usual = Array.from({ length: 1_000 }, () => trail.append(entry('practice_hurry')));
@@ -134,11 +133,50 @@ describe('AuditTrail', () => {
     expect(actors.slice(0, 2)).toEqual(['user_first', 'user_urgent']);
   });
 
+  it('keeps nobody waiting for a flood of what is urgent, in its own chain or another', async () => {
+    const { trail } = node();
+    const subjects = Array.from({ length: 100 }, (_, n) => `apt_${n}`);
+    let flooding = true;
+    let written = 0;
+    const flood = async (practice: string) => {
+      for (; flooding; written += 1) await trail.append(entry(practice, { subjects }), true);
+    };
+    const floods = ['practice_flood1', 'practice_flood2'].flatMap((name) =>
+      Array.from({ length: 12 }, () => flood(name)),
+    );
+    await until(() => written > 20);
+    const stoodBefore: number[] = [];
+    for (const practice of ['practice_flood1', 'practice_quiet']) {
+      const before = written;
+      await trail.append(entry(practice));
+      stoodBefore.push(written - before);
+    }
+    flooding = false;
+    await Promise.all(floods);
+    // What the batches under way held, and one more of each lane.
+    expect(Math.max(...stoodBefore)).toBeLessThan(30);
+  });
+
+  it('fails no other chain with one that can be appended to no more', async () => {
+    const { trail } = node();
+    await world.sql(
+      `INSERT INTO audit_entries (body, hash) VALUES ('{"practice":"practice_full","seq":9223372036854775807}', sha256(''))`,
+    );
+    const holder = await holdChain(world, 'practice_first');
+    const underWay = [trail.append(entry('practice_first')), trail.append(entry('practice_first'))];
+    const full = trail.append(entry('practice_full'));
+    full.catch(() => undefined);
+    const beside = Array.from({ length: 20 }, (_, n) => trail.append(entry(`practice_beside${n % 3}`)));
+    await holder.end();
+    await Promise.all([...underWay, ...beside]);
+    await expect(full).rejects.toBeInstanceOf(AuditUnavailable);
+  });
+
   it('says what it had to lose', async () => {
     const { trail, metrics } = node();
     const holder = await world.clientOf('superuser');
     await holder.query('BEGIN; LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE');
-    await trail.offer(entry(platformChain), 3);
+    await trail.offer(entry(platformChain), { weight: 3 });
     expect((await metrics.registry.getSingleMetric('audit_entries_lost_total')?.get())?.values[0]?.value).toBe(3);
     await holder.end();
   });

@@ -1,17 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { Counter } from 'prom-client';
 import { Clock } from '../config';
+import { DatabaseUnavailable } from '../database';
 import { Log, Metrics } from '../telemetry';
 import { auditLanes } from './audit-connections';
 import { AuditWriter, type TimedEntry } from './audit-writer';
-import { AuditUnavailable, ChainStuck } from './audit.errors';
+import { AuditUnavailable } from './audit.errors';
 import { assertFits, type AuditEntry } from './entry';
 
 /**
  * What one transaction appends at most, an entry counting as one and each of its subjects as another. A few milliseconds of
- * Postgres's time, since what is urgent waits for the batch of its chain that is under way, and then for nothing else.
+ * Postgres's time, since what is urgent waits for the batch of its chain that is under way.
  */
-const mostInBatch = { urgent: 512, usual: 128 };
+const mostInBatch = { urgent: 256, usual: 128 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
 
@@ -32,9 +33,11 @@ export class AuditTrail {
   private waitingCount = 0;
   /** Chains of the batches under way: the next entries of a chain wait for them, other chains need not. */
   private readonly busy = new Set<string>();
-  /** Chains whose lock may be stuck: each gets a batch of its own, so that it fails no other chain's entries. */
+  /** Chains that failed or may be stuck: each gets a batch of its own, one at a time, and fails no other chain's entries. */
   private readonly suspect = new Set<string>();
-  private batches = 0;
+  /** The entries of the batches under way. */
+  private readonly underWay = new Set<readonly Waiting[]>();
+  private urgentWasLast = false;
   private scheduled = false;
   private whenIdle: (() => void)[] = [];
   private readonly lost: Counter;
@@ -46,11 +49,13 @@ export class AuditTrail {
     metrics: Metrics,
   ) {
     this.lost = metrics.counter('audit_entries_lost_total', 'Refusals and failures that the audit log could not take');
+    const help = 'How long the audit entry waits that waits longest';
+    metrics.gauge('audit_oldest_waiting_seconds', help, [], () => this.oldestMs() / 1000);
   }
 
   /**
    * Resolves once the entry is durable.
-   * @param urgent stands before all of its chain that are not
+   * @param urgent goes before what is not, of its own chain and of all
    * @throws AuditUnavailable when it is not, or when that cannot be known; then what it allows must not happen
    */
   async append(entry: AuditEntry, urgent = false): Promise<void> {
@@ -72,9 +77,9 @@ export class AuditTrail {
    * counted and logged. Never rejects.
    * @param weight how many events the entry stands for
    */
-  async offer(entry: AuditEntry, weight = 1): Promise<void> {
+  async offer(entry: AuditEntry, { weight = 1, urgent = false } = {}): Promise<void> {
     try {
-      await this.append(entry);
+      await this.append(entry, urgent);
     } catch (error) {
       this.lost.inc(weight);
       const { action, outcome, code, actor, practice } = entry;
@@ -84,7 +89,7 @@ export class AuditTrail {
 
   /** Resolves once nothing waits and no batch is under way. */
   async drained(): Promise<void> {
-    if (this.waitingCount === 0 && this.batches === 0) return;
+    if (this.waitingCount === 0 && this.underWay.size === 0) return;
     await new Promise<void>((resolve) => this.whenIdle.push(resolve));
   }
 
@@ -94,7 +99,7 @@ export class AuditTrail {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      while (this.batches < auditLanes) {
+      while (this.underWay.size < auditLanes) {
         const batch = this.draw();
         if (batch.size === 0) break;
         void this.write(batch);
@@ -102,10 +107,16 @@ export class AuditTrail {
     });
   }
 
-  /** What is urgent and may be written now; only where there is nothing such, the rest. */
+  /** What is urgent first, but never twice in a row while something else may be written. */
   private draw(): Map<string, Waiting[]> {
-    const urgent = this.drawFrom(this.urgent, mostInBatch.urgent);
-    return urgent.size > 0 ? urgent : this.drawFrom(this.usual, mostInBatch.usual);
+    const order = this.urgentWasLast ? (['usual', 'urgent'] as const) : (['urgent', 'usual'] as const);
+    for (const kind of order) {
+      const batch = this.drawFrom(this[kind], mostInBatch[kind]);
+      if (batch.size === 0) continue;
+      this.urgentWasLast = kind === 'urgent';
+      return batch;
+    }
+    return new Map();
   }
 
   private drawFrom(waiting: Map<string, Waiting[]>, most: number): Map<string, Waiting[]> {
@@ -113,7 +124,7 @@ export class AuditTrail {
     let room = most;
     for (const [practice, chain] of waiting) {
       const alone = this.suspect.has(practice);
-      if (this.busy.has(practice) || (alone && batch.size > 0)) continue;
+      if (this.busy.has(practice) || (alone && (batch.size > 0 || this.suspectIsBusy))) continue;
       const drawn = chain.splice(0, countOf(chain, room));
       for (const entry of drawn) room -= weightOf(entry);
       this.waitingCount -= drawn.length;
@@ -127,26 +138,39 @@ export class AuditTrail {
     return batch;
   }
 
+  /** The other lane is for those who are not. */
+  private get suspectIsBusy(): boolean {
+    return [...this.suspect].some((practice) => this.busy.has(practice));
+  }
+
+  private oldestMs(): number {
+    const now = this.clock.now();
+    const firsts = [...this.urgent.values(), ...this.usual.values(), ...this.underWay].map(
+      ([first]) => first?.at ?? now,
+    );
+    return Math.max(0, ...firsts.map((at) => now - at));
+  }
+
   private async write(batch: Map<string, Waiting[]>): Promise<void> {
-    this.batches += 1;
+    const entries = [...batch.values()].flat();
+    this.underWay.add(entries);
     try {
       await this.writer.write(batch);
-      for (const [practice, chain] of batch) {
-        this.suspect.delete(practice);
-        for (const { resolve } of chain) resolve();
-      }
+      for (const practice of batch.keys()) this.suspect.delete(practice);
+      for (const { resolve } of entries) resolve();
     } catch (error) {
-      if (error instanceof ChainStuck && batch.size > 1) this.putBack(batch);
-      else for (const chain of batch.values()) for (const { reject } of chain) reject(new AuditUnavailable(error));
+      // Refused by Postgres, where another answer is to be had without the chain that is at fault.
+      if (batch.size > 1 && !(error instanceof DatabaseUnavailable)) this.putBack(batch);
+      else for (const { reject } of entries) reject(new AuditUnavailable(error));
     } finally {
-      this.batches -= 1;
+      this.underWay.delete(entries);
       for (const practice of batch.keys()) this.busy.delete(practice);
       if (this.waitingCount > 0) this.schedule();
-      else if (this.batches === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+      else if (this.underWay.size === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
     }
   }
 
-  /** Nobody knows which of the chains is stuck: each tries again, alone. */
+  /** Nobody knows which of the chains it was: each tries again, alone. */
   private putBack(batch: Map<string, Waiting[]>): void {
     for (const [practice, chain] of batch) {
       this.suspect.add(practice);

@@ -4,8 +4,7 @@ import { statement } from '../database';
 import { newId } from '../identifiers';
 import { AuditConnections } from './audit-connections';
 import { ChainStuck } from './audit.errors';
-import { lockOf } from './chain';
-import { type AuditEntry, bodyHead, saidOf } from './entry';
+import { type AuditEntry, saidOf } from './entry';
 
 /** An entry and when it was made, in milliseconds since the Unix epoch. */
 export interface TimedEntry {
@@ -15,7 +14,7 @@ export interface TimedEntry {
 
 const lockNotAvailable = '55P03';
 
-export const append = statement('audit.append', 'SELECT append_audit_entries($1, $2, $3, $4, $5, $6, $7)');
+export const append = statement('audit.append', 'SELECT append_audit_entries($1, $2, $3, $4, $5)');
 
 /** Appends many entries to their chains in one transaction of one round trip. */
 @Injectable()
@@ -37,15 +36,10 @@ export class AuditWriter {
 
 /** What `append_audit_entries` is given. */
 export function valuesOf(chains: ReadonlyMap<string, readonly TimedEntry[]>): unknown[] {
-  // By the lock, not by the name: all who take several take them in one order.
-  const ordered = [...chains].map(([practice, entries]) => ({ practice, entries, lock: lockOf(practice) }));
-  ordered.sort((a, b) => (a.lock < b.lock ? -1 : 1));
-  const entries = ordered.flatMap((chain) => chain.entries);
+  const entries = [...chains.values()].flat();
   return [
-    ordered.map(({ practice }) => practice),
-    ordered.map(({ lock }) => String(lock)),
-    ordered.map(({ practice }) => bodyHead(practice)),
-    ordered.map((chain) => chain.entries.length),
+    [...chains.keys()],
+    [...chains.values()].map(({ length }) => length),
     entries.map(() => newId('aud')),
     entries.map(({ at }) => new Date(at).toISOString()),
     `[${entries.map(({ entry }) => saidOf(entry)).join(',')}]`,

@@ -11,8 +11,3 @@ export function genesisOf(practice: string): Buffer {
 export function linkOf(previous: Buffer, body: Buffer): Buffer {
   return hash('sha256', Buffer.concat([previous, body], hashBytes + body.length), 'buffer');
 }
-
-/** The advisory lock that those who append to a chain take in turn. */
-export function lockOf(practice: string): bigint {
-  return createHash('sha256').update(`gatehouse audit lock\n${practice}`).digest().readBigInt64BE(0);
-}

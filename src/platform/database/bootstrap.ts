@@ -32,6 +32,10 @@ export async function bootstrap(superuserUrl: string, database: string, logins: 
     if (rowCount === 0) {
       await client.query(`CREATE DATABASE ${escapeIdentifier(database)} OWNER ${escapeIdentifier(owner.name)}`);
     }
+    // Without it everybody may make temporary tables, which stand in front of those that they are named like.
+    await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
+    const served = [app, system].map(({ name }) => escapeIdentifier(name)).join(', ');
+    await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${served}`);
   } finally {
     await client.end();
   }

@@ -30,6 +30,9 @@ export class OutsideTransaction extends Error {
 
 /** SQLSTATE classes and codes that another try may not meet again: server, resources, deadlock (PostgreSQL, Appendix A). */
 const unavailable = /^(08|57P0[1-4]|53|58|40001|40P01)/;
+const foreignKeyViolation = '23503';
+/** The reference of a tenant's table to its tenant, by Postgres's own name for it. */
+const tenantKey = /_(?:practice|workspace|account)_id_fkey$/;
 const queryCanceled = '57014';
 const connectionCodes = new Set([
   'ECONNREFUSED',
@@ -49,11 +52,19 @@ export class ValueRefused extends Error {
   }
 }
 
+/** A row was to be made for a tenant that does not exist, or no longer does. */
+export class TenantUnknown extends Error {
+  constructor(cause: unknown) {
+    super('The tenant is unknown to the database', { cause });
+  }
+}
+
 /** Sorts what the driver throws: gone, cancelled, or a refusal of this statement (returned as it is). */
 export function translate(error: unknown): unknown {
   if (error instanceof DatabaseError) {
     if (error.code === queryCanceled) return new StatementCancelled(error);
     if (error.code?.startsWith('22')) return new ValueRefused(error);
+    if (error.code === foreignKeyViolation && tenantKey.test(error.constraint ?? '')) return new TenantUnknown(error);
     return unavailable.test(error.code ?? '') ? new DatabaseUnavailable(error) : error;
   }
   if (!(error instanceof Error)) return error;

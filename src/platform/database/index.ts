@@ -4,6 +4,7 @@ export {
   DatabaseUnavailable,
   OutsideTransaction,
   StatementCancelled,
+  TenantUnknown,
   ValueRefused,
 } from './database.errors';
 export { DatabaseModule } from './database.module';

@@ -8,6 +8,8 @@ const roleFlaws = statement<{ flaw: string }>(
   'database.role-flaws',
   `SELECT 'is a superuser' AS flaw FROM pg_roles WHERE rolname = current_user AND rolsuper
    UNION ALL SELECT 'bypasses row-level security' FROM pg_roles WHERE rolname = current_user AND rolbypassrls
+   UNION ALL SELECT 'may make temporary tables (REVOKE ALL ON DATABASE … FROM PUBLIC)'
+     WHERE has_database_privilege(current_database(), 'TEMP')
    UNION ALL SELECT 'may create roles' FROM pg_roles WHERE rolname = current_user AND rolcreaterole
    UNION ALL SELECT format('is a member of %I, which bypasses row-level security', rolname) FROM pg_roles
      WHERE (rolsuper OR rolbypassrls) AND rolname <> current_user AND pg_has_role(current_user, oid, 'MEMBER')

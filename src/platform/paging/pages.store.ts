@@ -33,10 +33,9 @@ export interface Notice {
 }
 
 /** Who cuts while frozen is ended by Postgres; the next one cuts the same pages. */
-const lock = statement<{ mine: boolean }>(
+const lock = statement<{ limit: string }>(
   'paging.lock',
-  `SELECT pg_try_advisory_xact_lock(hashtextextended('gatehouse security pages', 0)) AS mine
-   FROM set_config('idle_in_transaction_session_timeout', '3s', true)`,
+  `SELECT set_config('idle_in_transaction_session_timeout', '3s', true) AS limit FROM security_pager FOR UPDATE SKIP LOCKED`,
 );
 
 /** As a literal: the index is partial. */
@@ -141,7 +140,7 @@ export class PagesStore {
   cut(channels: readonly ChannelName[]): Promise<{ pages: number; full: boolean }> {
     return this.system.run(async (sql) => {
       const [lease] = await sql.query(lock);
-      if (lease?.mine !== true) return { pages: 0, full: false };
+      if (!lease) return { pages: 0, full: false };
       // A statement of its own: its snapshot has what the last holder of the lock committed.
       const [made] = await sql.query(cut, [channels, quietSeconds, mostCut]);
       const pages = made?.pages ?? 0;

@@ -12,6 +12,7 @@ import type { GateRequest, RequestState } from '../request-state';
 import { isTenantName } from '../tenancy/tenant-name';
 import type { Audit } from './audited.decorator';
 import { RefusalTally } from './refusal-tally';
+import { RepeatedRefusals } from './repeated-refusals';
 
 type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
   Partial<Pick<AuditEntry, 'subjects' | 'subjectPractice' | 'detail'>>;
@@ -23,6 +24,7 @@ const plainAction = 'request';
 @Injectable()
 export class AuditRecord extends RefusalRecord implements OnApplicationShutdown {
   private readonly tally: RefusalTally;
+  private readonly repeated: RepeatedRefusals;
   private readonly crossPracticeAttempts: Counter;
 
   constructor(
@@ -32,6 +34,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   ) {
     super();
     this.tally = new RefusalTally(trail);
+    this.repeated = new RepeatedRefusals(trail);
     this.crossPracticeAttempts = metrics.counter(
       'cross_practice_access_attempts_total',
       'Requests for something of another practice; the threshold is zero',
@@ -54,7 +57,10 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     void this.trail.offer(entryOf(request.gate, { action, outcome: 'failed', code: error.code }));
   }
 
-  /** A caller's refusal is to be awaited; that of an unknown caller is counted, and written within about a second. */
+  /**
+   * A caller's refusal is to be awaited; that of an unknown caller, or what one caller is refused over and over, is counted,
+   * and written within about a second. A cross-practice attempt always has an entry of its own.
+   */
   refused({ gate }: { readonly gate: RequestState }, problem: Problem, error: unknown): Promise<void> | undefined {
     const { caller, route } = gate;
     if (!caller) {
@@ -63,7 +69,8 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     }
     const action = route?.audited?.action ?? plainAction;
     if (!(error instanceof ForeignTenant)) {
-      return this.trail.offer(entryOf(gate, { action, outcome: 'refused', code: problem.code }));
+      const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code });
+      return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
     }
     const { subjectType, subjectId, ownerPractice } = error;
     this.crossPracticeAttempts.inc();
@@ -80,6 +87,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
         subjectPractice: ownerPractice,
         detail: { subjectType },
       }),
+      { urgent: true },
     );
   }
 
@@ -91,7 +99,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.tally.close();
+    await Promise.all([this.tally.close(), this.repeated.close()]);
   }
 }
 

@@ -65,7 +65,7 @@ export class RefusalTally {
           requestId: null,
           ip: address,
         },
-        count,
+        { weight: count },
       ),
     );
     this.writing = Promise.all([this.writing, ...entries]).then(() => undefined);

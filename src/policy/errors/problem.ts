@@ -1,7 +1,13 @@
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
 import { AuditUnavailable } from '../../platform/audit';
-import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from '../../platform/database';
+import {
+  DatabaseBusy,
+  DatabaseUnavailable,
+  StatementCancelled,
+  TenantUnknown,
+  ValueRefused,
+} from '../../platform/database';
 import { DomainError, type DomainErrorKind } from './domain-error';
 import { PolicyRefusal } from './policy-refusal';
 
@@ -47,6 +53,10 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ValueRefused) {
     const detail = 'The request has a value that cannot be stored';
     return { status: 400, code: 'value_invalid', title: 'Validation failed', detail, headers: {}, members: {} };
+  }
+  if (error instanceof TenantUnknown) {
+    const detail = 'The tenant of the token does not exist, or no longer does';
+    return { status: 403, code: 'tenant_unknown', title: 'Forbidden', detail, headers: {}, members: {} };
   }
   const status = statusOfForeign(error);
   if (status !== undefined && status < 500) {

@@ -4,6 +4,9 @@ import type { GateRequest } from '../request-state';
 import type { Problem } from './problem';
 import { RefusalRecord } from './refusal-record';
 
+/** A refusal whose entry takes longer is sent before it; the entry stays where it waits, or is counted as lost. */
+const mostWaitMs = 5_000;
+
 /** Answers with problem documents, wherever they come from: the one place that every refusal passes on its way out. */
 @Injectable()
 export class Problems {
@@ -13,8 +16,16 @@ export class Problems {
   send(request: GateRequest, response: Response, problem: Problem, error?: unknown): void {
     const isRefusal = problem.status === 401 || problem.status === 403;
     const recorded = isRefusal ? this.record.refused(request, problem, error) : undefined;
-    if (!recorded) send(request, response, problem);
-    else void recorded.then(() => send(request, response, problem));
+    if (!recorded) {
+      send(request, response, problem);
+      return;
+    }
+    let late: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (late = setTimeout(resolve, mostWaitMs)));
+    void Promise.race([recorded, limit]).then(() => {
+      clearTimeout(late);
+      send(request, response, problem);
+    });
   }
 }
 
