@@ -193,7 +193,7 @@ describe('patients', () => {
 
     it('is nothing that a practice can do which does not exist', async () => {
       const token = await tokenFor(gate, { sub: 'user_a', practice_id: 'practice_gone', role: 'practice_admin' });
-      const { status, body } = await call<Refused>(gate, '/patients', { token, body: ada });
+      const { status, body } = await patientsAs(gate, token).create<Refused>(ada);
       expect([status, body.code]).toEqual([403, 'tenant_unknown']);
     });
 
