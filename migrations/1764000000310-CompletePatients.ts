@@ -20,6 +20,41 @@ export class CompletePatients1764000000310 implements MigrationInterface {
       );
       REVOKE ALL ON field_keys FROM PUBLIC;
       GRANT SELECT, INSERT, UPDATE ON field_keys TO gatehouse_system;
+
+      -- A process whose key was retired while it ran would write what nobody can read once that key is thrown away. So a value
+      -- is written only under a key in use, whose row stays locked to the end of the transaction: whoever retires the key
+      -- waits for it, and then sees the value. Its arguments are the encrypted columns of the table.
+      CREATE FUNCTION refuse_unusable_key() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE key text;
+      BEGIN
+        FOR key IN
+          SELECT DISTINCT substring(value FROM '^v1:([A-Za-z0-9_-]{1,32}):')
+          FROM (SELECT to_jsonb(NEW) ->> name, to_jsonb(OLD) ->> name FROM unnest(TG_ARGV) AS name) AS written (value, former)
+          WHERE value IS NOT NULL AND value IS DISTINCT FROM former
+        LOOP
+          PERFORM FROM public.field_keys WHERE id = key AND retired_at IS NULL FOR SHARE;
+          IF NOT FOUND THEN
+            -- Never the value: it may be no encrypted one.
+            RAISE EXCEPTION 'A value of % is under the key %, which is not in use', TG_TABLE_NAME, coalesce(key, '(none)')
+              USING ERRCODE = 'KR001';
+          END IF;
+        END LOOP;
+        RETURN NEW;
+      END $$;
+      REVOKE ALL ON FUNCTION refuse_unusable_key() FROM PUBLIC;
+      CREATE TRIGGER refuse_unusable_key_insert BEFORE INSERT ON patients FOR EACH ROW
+        WHEN (NEW.ssn_encrypted IS NOT NULL OR NEW.notes_encrypted IS NOT NULL)
+        EXECUTE FUNCTION refuse_unusable_key('ssn_encrypted', 'notes_encrypted');
+      CREATE TRIGGER refuse_unusable_key_update BEFORE UPDATE OF ssn_encrypted, notes_encrypted ON patients FOR EACH ROW
+        WHEN (NEW.ssn_encrypted IS DISTINCT FROM OLD.ssn_encrypted OR NEW.notes_encrypted IS DISTINCT FROM OLD.notes_encrypted)
+        EXECUTE FUNCTION refuse_unusable_key('ssn_encrypted', 'notes_encrypted');
+      -- To lock a row takes the right to change one of its columns; this one decides nothing.
+      GRANT SELECT (id, retired_at), UPDATE (introduced_at) ON field_keys TO gatehouse_lookup;
+      GRANT gatehouse_lookup TO CURRENT_USER WITH SET TRUE;
+      GRANT CREATE ON SCHEMA public TO gatehouse_lookup;
+      ALTER FUNCTION refuse_unusable_key() OWNER TO gatehouse_lookup;
+      REVOKE CREATE ON SCHEMA public FROM gatehouse_lookup;
+
       -- Work that goes practice by practice begins with their list; each is then entered under its own rules.
       GRANT SELECT (id) ON practices TO gatehouse_system;
 

@@ -217,6 +217,7 @@ describe('an attacker with the runtime role’s connection', () => {
       { signature: 'practice_of_appointment(text)', settings: [pinned] },
       { signature: 'practice_of_patient(text)', settings: [pinned] },
       { signature: 'practice_of_slot(text)', settings: [pinned] },
+      { signature: 'refuse_unusable_key()', settings: [pinned] },
     ]);
     await mayMakeTemporary('GRANT');
     await as('practice_ours');

@@ -211,6 +211,7 @@ describe('ssn and notes', () => {
 
     it('what cannot be decrypted is named by its row, the rest is done, and the exit code is 1', async () => {
       const [victim = '', other = ''] = ids;
+      await world.sql(`UPDATE field_keys SET retired_at = NULL WHERE id = 'k1'`);
       const moved = cipherOf(['k1', 1]).encrypt(placeOf(other, 'ssn'), '000999999');
       await world.sql('UPDATE patients SET ssn_encrypted = $2 WHERE id = $1', [victim, moved]);
       const fresh = cipherOf(['k1', 1]).encrypt(placeOf(other, 'ssn'), '000111111');

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import type { Config } from '../platform/config';
-import { cipherOf, type FieldCipher } from '../platform/secrets';
+import type { Sql, Statement } from '../platform/database';
+import { checkKeys, cipherOf, type FieldCipher } from '../platform/secrets';
 
 interface Practice {
   readonly id: string;
@@ -52,6 +53,12 @@ export async function seedDemo(config: Config, say: (line: string) => void): Pro
   await client.connect();
   try {
     const cipher = await cipherOf(config);
+    // A value is written only under a key that the database knows, and the application that tells it starts later.
+    const sql: Sql = {
+      query: async <Row>({ text }: Statement<Row>, values: readonly unknown[] = []) =>
+        (await client.query(text, [...values])).rows as Row[],
+    };
+    await checkKeys(sql, cipher);
     for (const practice of practices) await seedPractice(client, cipher, practice);
   } finally {
     await client.end();

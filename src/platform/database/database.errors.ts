@@ -1,4 +1,5 @@
 import { DatabaseError } from 'pg';
+import { FieldKeyRetired, fieldKeyRetiredState } from './field-key-retired';
 
 /** Postgres cannot be reached, or went away; trying again later may succeed. */
 export class DatabaseUnavailable extends Error {
@@ -63,6 +64,7 @@ export class TenantUnknown extends Error {
 export function translate(error: unknown): unknown {
   if (error instanceof DatabaseError) {
     if (error.code === queryCanceled) return new StatementCancelled(error);
+    if (error.code === fieldKeyRetiredState) return new FieldKeyRetired(error);
     if (error.code?.startsWith('22')) return new ValueRefused(error);
     if (error.code === foreignKeyViolation && tenantKey.test(error.constraint ?? '')) return new TenantUnknown(error);
     return unavailable.test(error.code ?? '') ? new DatabaseUnavailable(error) : error;

@@ -8,6 +8,7 @@ export {
   ValueRefused,
 } from './database.errors';
 export { DatabaseModule } from './database.module';
+export { FieldKeyRetired } from './field-key-retired';
 export { statement, type Sql, type Statement } from './statement';
 export { ReadOnly, UnitOfWork } from './unit-of-work';
 export { Transactional } from '@nestjs-cls/transactional';

@@ -46,7 +46,10 @@ export async function checkKeys(sql: Sql, cipher: FieldCipher): Promise<void> {
   await sql.query(use, [current]);
 }
 
-/** Notes that the first key alone encrypts what the database holds; the others may leave PHI_KEYS. */
+/**
+ * Notes that the first key alone encrypts what the database holds; from then on the database refuses values under the others.
+ * Waits for transactions that wrote such a value; whoever calls it looks for their values before it commits.
+ */
 export async function retireOtherKeys(sql: Sql, cipher: FieldCipher): Promise<void> {
   await sql.query(retire, [cipher.keyIds[0]]);
 }

@@ -17,7 +17,7 @@ export interface RotationRequest {
 export interface Rotation {
   /** Values that this run brought under the first key. */
   readonly reencrypted: number;
-  /** Values that are not under it. */
+  /** Values that are not under it. Where there are none, the other keys are retired and may leave PHI_KEYS. */
   readonly left: number;
   /** `patients.ssn of row pat_… cannot be decrypted: …`, one a value. */
   readonly undecryptable: readonly string[];
@@ -41,6 +41,15 @@ interface Batch {
   readonly lastId: string;
 }
 
+type AsPractice = <Result>(tenant: string, work: (sql: Sql) => Promise<Result>) => Promise<Result>;
+
+/** Takes the retirement of the other keys back. */
+class ValuesLeft extends Error {
+  constructor(readonly count: number) {
+    super(`${count} values are under other keys`);
+  }
+}
+
 const batchRows = 200;
 const statementTimeoutMs = 60_000;
 const tables = statement<TenantTable>('rotate.tables', tenantTablesText);
@@ -56,8 +65,7 @@ export async function rotateKeys({ url, systemUrl, cipher, say }: RotationReques
   const system = connections(systemUrl, say);
   const asSystem = <Result>(work: (sql: Sql) => Promise<Result>) =>
     Transaction.run(system, { tenant: undefined, workClass: 'standard' }, work);
-  const asPractice = <Result>(tenant: string, work: (sql: Sql) => Promise<Result>) =>
-    Transaction.run(runtime, { tenant, workClass: 'standard' }, work);
+  const asPractice: AsPractice = (tenant, work) => Transaction.run(runtime, { tenant, workClass: 'standard' }, work);
   try {
     await asSystem((sql) => checkKeys(sql, cipher));
     const found = await asSystem((sql) => sql.query(practices));
@@ -76,11 +84,32 @@ export async function rotateKeys({ url, systemUrl, cipher, say }: RotationReques
       left += remaining;
       if (ofPractice > 0 || remaining > 0) say(`${practice}: ${ofPractice} re-encrypted, ${remaining} left`);
     }
-    if (left === 0) await asSystem((sql) => retireOtherKeys(sql, cipher));
+    if (left === 0) left = await asSystem((sql) => retire(sql, asPractice, columns, cipher)).catch(countOfLeft);
     return { reencrypted, left, undecryptable };
   } finally {
     await Promise.all([runtime.close(), system.close()]);
   }
+}
+
+/**
+ * Retires the other keys, in the open transaction of the role for cross-tenant work, and only then counts what is under them:
+ * whoever writes such a value either has committed before, and is counted, or waits and is refused.
+ * @throws ValuesLeft where a value is left
+ */
+async function retire(sql: Sql, asPractice: AsPractice, columns: readonly Column[], cipher: FieldCipher): Promise<0> {
+  await retireOtherKeys(sql, cipher);
+  let left = 0;
+  // Listed anew: a practice may have come.
+  for (const { id } of await sql.query(practices)) {
+    left += await asPractice(id, (ofPractice) => countLeft(ofPractice, id, columns, cipher));
+  }
+  if (left > 0) throw new ValuesLeft(left);
+  return 0;
+}
+
+function countOfLeft(error: unknown): number {
+  if (error instanceof ValuesLeft) return error.count;
+  throw error;
 }
 
 async function rotateColumn(

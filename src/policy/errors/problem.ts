@@ -4,6 +4,7 @@ import { AuditUnavailable } from '../../platform/audit';
 import {
   DatabaseBusy,
   DatabaseUnavailable,
+  FieldKeyRetired,
   StatementCancelled,
   TenantUnknown,
   ValueRefused,
@@ -48,6 +49,7 @@ export function problemOf(error: unknown): Problem {
   }
   if (error instanceof AuditUnavailable) return failure(503, 'audit_unavailable', { 'Retry-After': '1' });
   if (error instanceof DatabaseUnavailable) return failure(503, 'database_unavailable', { 'Retry-After': '1' });
+  if (error instanceof FieldKeyRetired) return failure(503, 'field_key_retired', { 'Retry-After': '1' });
   if (error instanceof DatabaseBusy) return failure(503, overloadedCode, { 'Retry-After': '1' });
   if (error instanceof StatementCancelled) return failure(504, 'deadline_exceeded');
   if (error instanceof ValueRefused) {
