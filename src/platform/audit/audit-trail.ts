@@ -12,7 +12,7 @@ import { assertFits, type AuditEntry } from './entry';
  * What one transaction appends at most, an entry counting as one and each of its subjects as another. A few milliseconds of
  * Postgres's time, since what is urgent waits for the batch of its chain that is under way.
  */
-const mostInBatch = { urgent: 256, usual: 128 } as const;
+const mostInBatch = { urgent: 128, usual: 64 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
 
