@@ -9,7 +9,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /**
  * `npm run audit:verify [-- --practice practice_p001]`: whether the audit log is as it was written. Exits 1 and names the first
- * entry of each chain that is not.
+ * entry of each chain that is not; exits 1 for a practice of which there are neither entries nor anchors.
  */
 async function main(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
@@ -27,6 +27,9 @@ async function main(): Promise<void> {
       file,
       values.practice,
     );
+    if (values.practice !== undefined && entries + (anchors ?? 0) + faults.length === 0) {
+      throw new Error(`there is no such chain: ${values.practice}`);
+    }
     const perSecond = Math.round(entries / seconds);
     print(`${chains} chains, ${entries} entries in ${seconds.toFixed(2)} s (${perSecond} entries/s)`);
     if (anchors === undefined) print(`no anchors at ${file}: a tail that was cut off would not be seen`);

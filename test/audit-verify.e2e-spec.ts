@@ -1,0 +1,26 @@
+import { runProgram } from './support/program';
+import { World } from './support/world';
+
+/** Each test starts programs. */
+jest.setTimeout(120_000);
+
+describe('audit:verify of one chain', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await World.create();
+    // A program's use is an entry, so that there is one chain.
+    expect((await runProgram(world, 'phi-rotate')).code).toBe(0);
+  });
+  afterAll(() => world.end());
+
+  it('says that it is whole', async () => {
+    const { code, output } = await runProgram(world, 'audit-verify', ['--practice', 'platform']);
+    expect([code, output]).toEqual([0, expect.stringMatching(/^1 chains, 1 entries [^]*every chain is whole/)]);
+  });
+
+  it('that neither the database nor the anchors know is an error, not a chain that is whole', async () => {
+    const { code, output } = await runProgram(world, 'audit-verify', ['--practice', 'plattform']);
+    expect([code, output]).toEqual([1, expect.stringContaining('no such chain: plattform')]);
+    expect(output).not.toContain('whole');
+  });
+});
