@@ -149,7 +149,6 @@ describe('the firewall', () => {
   });
 
   it.each([
-    ['a second Host', 'Host: b.example\r\n'],
     ['a second Authorization', 'Authorization: a\r\nauthorization: b\r\n'],
     ['a second Content-Type', 'Content-Type: a/b\r\nContent-Type: c/d\r\n'],
     ['a second Content-Length', 'Content-Length: 0\r\nContent-Length: 0\r\n'],
@@ -165,18 +164,6 @@ describe('the firewall', () => {
     expect(status).toBe(400);
     expect(text).toMatch(/Content-Type: application\/problem\+json/);
     expect(problemIn(text).correlationId).toBe(/X-Correlation-Id: (\S+)/.exec(text)?.[1]);
-  });
-
-  it.each(['a b', 'a/b', 'user@a.example', 'a.example:x', 'a,b'])('answers 400 to the Host %s', async (host) => {
-    expect(await gate.exchange(`GET /orders/one HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(
-      /^HTTP\/1\.1 400 /,
-    );
-  });
-
-  it.each(['localhost:3000', '[::1]:3000', 'a_b.example', '127.0.0.1'])('takes the Host %s', async (host) => {
-    expect(await gate.exchange(`GET /orders/one HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toMatch(
-      /^HTTP\/1\.1 200 /,
-    );
   });
 
   it('answers what is no HTTP with a problem, and closes', async () => {

@@ -60,6 +60,8 @@ const tooMany: HeadRefusal = refused(
   `A request has at most ${maxHeaderLines} header lines`,
 );
 const repeated = badRequest('header-repeated', 'A header that must stand once stands twice');
+/** RFC 9112 §3.2. */
+const noHost = badRequest('host-missing', 'An HTTP/1.1 request has a Host header');
 const badHost = badRequest('host-malformed', 'The Host header is malformed');
 const badCoding = badRequest('transfer-coding', 'The only transfer coding is chunked');
 const unexpected = refused(
@@ -132,6 +134,7 @@ function judgeHeaders(request: IncomingMessage, maxHeaderBytes: number): HeadRef
   if (bytes > maxHeaderBytes) return tooLarge;
   const { host, expect, 'transfer-encoding': coding } = request.headers;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue') return unexpected;
+  if (host === undefined && request.httpVersion === '1.1') return noHost;
   if (host !== undefined && !hostPattern.test(host)) return badHost;
   return coding !== undefined && coding.toLowerCase() !== 'chunked' ? badCoding : undefined;
 }

@@ -43,7 +43,7 @@ export function serverLimits(config: Config): ServerLimits {
       requestTimeout: timeoutMs,
       connectionsCheckingInterval: Math.min(checkEveryMs, Math.ceil(timeoutMs / 4)),
       keepAliveTimeout: keepAliveMs,
-      requireHostHeader: true,
+      requireHostHeader: false, // the middleware refuses its absence, with a problem and ids
       insecureHTTPParser: false,
     },
     onClientError: (error, socket) => answerClientError(error, socket, maxTargetBytes),
