@@ -1,7 +1,9 @@
 import fc from 'fast-check';
+import { roles } from '../src/policy/auth/caller';
 import { type Answer, call, tokenFor } from './support/api';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
+import { routeCases } from './support/route-requests';
 import { World } from './support/world';
 
 interface Parameter {
@@ -58,13 +60,16 @@ describe('hostile input', () => {
     practice = await seedPractice(world, 'p', { patients: 2, slots: 5 });
     gate = await world.start({ REDIS_DEADLINE_MS: '2000' });
     document = (await call<Document>(gate, '/docs-json')).body;
-    tokens = await Promise.all(
-      ['practice_admin', 'operator'].map((role) =>
+    tokens = await tokensOf('practice_admin', 'operator');
+  });
+  afterAll(() => world.end());
+
+  const tokensOf = (...names: readonly string[]): Promise<string[]> =>
+    Promise.all(
+      names.map((role) =>
         tokenFor(gate, { sub: `user_${role}`, role, practice_id: practice.id, usage_plan: 'internal' }),
       ),
     );
-  });
-  afterAll(() => world.end());
 
   const operations = (): { method: string; path: string; operation: Operation }[] =>
     Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -153,6 +158,27 @@ describe('hostile input', () => {
       );
     }
   }, 120_000);
+
+  it.each(Object.entries(routeCases))(
+    'refuses at %s a query parameter that nobody declared',
+    async (_, { request }) => {
+      const { path: target, ...options } = request('p', 1);
+      const everybody = await tokensOf(...roles);
+      for (const other of ['x', '__proto__']) {
+        const query = `${target.includes('?') ? '&' : '?'}${other}`;
+        const asEach = await Promise.all(
+          everybody.map((token) => call(gate, `${target}${query}`, { ...options, token })),
+        );
+        // Who may not call it is told so, and no more.
+        const admitted = asEach.filter(({ status }) => status !== 403);
+        expect(admitted.length).toBeGreaterThan(0);
+        for (const { status, body } of admitted) {
+          const errors = expect.arrayContaining([{ path: `/${other}`, message: 'is not known here' }]) as unknown;
+          expect([status, body]).toEqual([400, expect.objectContaining({ code: 'validation_failed', errors })]);
+        }
+      }
+    },
+  );
 
   it.each([
     ['malformed JSON', 400, '{"a":'],

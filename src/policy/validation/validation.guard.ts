@@ -2,6 +2,9 @@ import { type CanActivate, type ExecutionContext, Injectable, type Type } from '
 import { requestOf, routeOf } from '../request-state';
 import { validatorOf } from './validator';
 
+/** The query of a route that asks for none: whoever sends one is told, as everywhere, that it is not known here. */
+class NoQuery {}
+
 /**
  * Checks body, query and path against the DTOs that the handler asks for. A guard, not a pipe: pipes run inside the
  * interceptors, where the idempotency policy has a transaction open already.
@@ -12,10 +15,10 @@ export class ValidationGuard implements CanActivate {
     const { inputs } = routeOf(context);
     const request = requestOf(context);
     if (inputs.params) check(inputs.params, request.params, 'path');
-    if (inputs.query) {
+    if (inputs.query || request.url.includes('?')) {
       // Express parses the query anew at each access; the checked and converted one must be what the handler gets.
       const query = { ...request.query };
-      check(inputs.query, query, 'query');
+      check(inputs.query ?? NoQuery, query, 'query');
       Object.defineProperty(request, 'query', { value: query });
     }
     if (inputs.body) check(inputs.body, request.body, 'body');
