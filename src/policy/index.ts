@@ -1,9 +1,10 @@
 export { Audited, AuditedBefore, idOf, idsOf, noSubjects } from './audit/audited.decorator';
-export { Public, Roles, Scopes } from './auth/access.decorators';
-export { type Caller, CurrentCaller, practiceOf, type Role } from './auth/caller';
+export { Public, Roles, Scopes, TokenField } from './auth/access.decorators';
+export { type Caller, CurrentCaller, practiceOf, type Role, workspaceOf } from './auth/caller';
 export { TakesBody } from './body/body.decorator';
 export { Reserved } from './concurrency/concurrency.decorator';
 export { DomainError, type DomainErrorKind } from './errors/domain-error';
+export { type ErrorShape, ErrorsAs, type Refusal } from './errors/error-shape';
 export { ForeignTenant } from './errors/foreign-tenant';
 export { FreeText } from './firewall/free-text.decorator';
 export { Idempotent } from './idempotency/idempotency.decorator';

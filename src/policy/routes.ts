@@ -3,10 +3,11 @@ import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA, RouteParamtypes } 
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { WorkClass } from '../platform/context';
 import { type Audit, Audited } from './audit/audited.decorator';
-import { Public, Roles, Scopes } from './auth/access.decorators';
+import { Public, Roles, Scopes, TokenField } from './auth/access.decorators';
 import type { Role } from './auth/caller';
 import { type BodyRules, TakesBody } from './body/body.decorator';
 import { Reserved } from './concurrency/concurrency.decorator';
+import { type ErrorShape, ErrorsAs } from './errors/error-shape';
 import { Idempotent } from './idempotency/idempotency.decorator';
 import { type Answer, Responds } from './responses/responds.decorator';
 import { CrossTenant, Tenant, type TenantKind } from './tenancy/tenancy.decorator';
@@ -26,6 +27,8 @@ export interface RoutePolicies {
   readonly scopes: readonly string[] | undefined;
   /** The claim that names the tenant; `undefined` for a public or cross-tenant route. */
   readonly tenant: TenantKind | undefined;
+  /** The body's field in which the token may come instead of the header; `undefined` where it may not. */
+  readonly tokenField: string | undefined;
   readonly crossTenant: string | undefined;
   readonly tier: Tier | undefined;
   readonly unmetered: string | undefined;
@@ -35,6 +38,8 @@ export interface RoutePolicies {
   /** What the audit log is told; `undefined` where it hears of refusals alone. */
   readonly audited: Audit | undefined;
   readonly answer: Answer | undefined;
+  /** How its refusals look; `undefined` for problem documents. */
+  readonly errorShape: ErrorShape | undefined;
   readonly body: BodyRules;
   /** The DTOs of `@Body()`, `@Query()` and `@Param()`, where the handler asks for them whole. */
   readonly inputs: {
@@ -120,6 +125,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     scopes: read(Scopes),
     tenant: isPublic !== undefined || crossTenant !== undefined ? undefined : (read<TenantKind>(Tenant) ?? 'practice'),
     crossTenant,
+    tokenField: read(TokenField),
     tier: read(RateTier),
     unmetered: read(Unmetered),
     weight: read(Weight) ?? 1,
@@ -127,6 +133,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     idempotent: read(Idempotent) ?? false,
     audited: read(Audited),
     answer: read(Responds),
+    errorShape: read(ErrorsAs),
     body: read(TakesBody) ?? {},
     inputs: inputsOf(controller, property),
   };

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { requestOf, type RequestState, routeOf } from '../request-state';
 import { AuthoriserCache } from './authoriser-cache';
-import { bearerToken, isCompactJws } from './bearer';
+import { bearerToken, isCompactJws, tokenOf } from './bearer';
 import type { Caller } from './caller';
 import { malformedHeader } from './refusals';
 
@@ -11,9 +11,10 @@ export class AuthenticationGuard implements CanActivate {
   constructor(private readonly authoriser: AuthoriserCache) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    if (routeOf(context).public !== undefined) return true;
+    const { public: openBecause, tokenField } = routeOf(context);
+    if (openBecause !== undefined) return true;
     const request = requestOf(context);
-    const token = bearerToken(request);
+    const token = tokenField === undefined ? bearerToken(request) : tokenOf(request, tokenField);
     const caller = this.authoriser.recall(token);
     if (caller === undefined) return this.verify(token, request.gate);
     enter(request.gate, caller);

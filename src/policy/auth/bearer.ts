@@ -31,6 +31,20 @@ export function bearerToken(request: IncomingMessage): string {
   return authorization.slice(start);
 }
 
+/**
+ * The token of the header, or of that field of the parsed body, which it is taken out of.
+ * @throws PolicyRefusal 401 as `bearerToken`, and where the two differ
+ */
+export function tokenOf(request: IncomingMessage & { body?: unknown }, field: string): string {
+  const { body } = request;
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, field)) return bearerToken(request);
+  const { [field]: inBody, ...others } = body as Record<string, unknown>;
+  request.body = others;
+  if (typeof inBody !== 'string' || inBody === '' || inBody.length > maxTokenLength) throw malformedHeader;
+  if (request.headers.authorization !== undefined && bearerToken(request) !== inBody) throw severalTokens;
+  return inBody;
+}
+
 /** Whether it has the form of a signed token: three parts in base64url. */
 export function isCompactJws(token: string): boolean {
   return compactJws.test(token);

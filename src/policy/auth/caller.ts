@@ -48,6 +48,12 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
   return caller;
 });
 
+/** The caller's workspace, on a route that is bound to one; elsewhere asking is a mistake in the program. */
+export function workspaceOf({ workspaceId }: Caller): string {
+  if (workspaceId === undefined) throw new Error('A route that is not bound to a workspace asked for one');
+  return workspaceId;
+}
+
 /** The caller's practice, on a route that is bound to one; elsewhere asking is a mistake in the program. */
 export function practiceOf({ practiceId }: Caller): string {
   if (practiceId === undefined) throw new Error('A route that is not bound to a practice asked for one');

@@ -29,9 +29,10 @@ export class KeysUnavailable extends Error {
 
 const realm = 'Bearer realm="gatehouse"';
 
-function unauthorised(code: string, detail: string, error?: string): PolicyRefusal {
+function unauthorised(code: string, detail: string, error?: string, reason?: 'expired' | 'revoked'): PolicyRefusal {
   const challenge = error === undefined ? realm : `${realm}, error="${error}", error_description="${detail}"`;
-  return new PolicyRefusal(401, code, 'Unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
+  const headers = { 'WWW-Authenticate': challenge };
+  return new PolicyRefusal(401, code, 'Unauthorized', detail, { headers, ...(reason && { reason }) });
 }
 
 /*
@@ -52,8 +53,8 @@ export const severalTokens = unauthorised(
   'invalid_request',
 );
 const invalidToken = unauthorised('invalid_token', 'The access token is invalid', 'invalid_token');
-const expiredToken = unauthorised('invalid_token', 'The access token expired', 'invalid_token');
-const revokedToken = unauthorised('invalid_token', 'The access token was revoked', 'invalid_token');
+const expiredToken = unauthorised('invalid_token', 'The access token expired', 'invalid_token', 'expired');
+const revokedToken = unauthorised('invalid_token', 'The access token was revoked', 'invalid_token', 'revoked');
 
 /** What the client is told of a refused token. */
 export function refusalOf(reason: RefusalReason): PolicyRefusal {

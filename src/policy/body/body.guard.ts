@@ -5,11 +5,12 @@ import { Config } from '../../platform/config';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { type GateRequest, requestOf, responseOf, routeOf } from '../request-state';
 import { readBody, tooLarge } from './body-reader';
-import type { BodyRules } from './body.decorator';
 import { parseForm } from './form';
 import { closeGently } from './gentle-close';
 import { parseJson } from './json';
-import { isJson, isUtf8, mediaTypeOf } from './media-type';
+import { isJson, isUtf8, type MediaType, mediaTypeOf } from './media-type';
+
+type Format = 'json' | 'form';
 
 const decimal = /^\d{1,15}$/;
 const nothing = Buffer.alloc(0);
@@ -47,19 +48,20 @@ export class BodyGuard implements CanActivate {
       return true;
     }
     if (empty) {
-      if (inputs.body && kind !== 'raw') throw missing;
+      if (kind === 'json-or-form') request.body = {};
+      else if (inputs.body && kind !== 'raw') throw missing;
       request.gate.rawBody = nothing;
       return true;
     }
-    if (kind !== 'raw') checkType(request, kind);
+    const format = kind === 'raw' ? 'raw' : formatOf(request, kind);
     continueSending(request, response);
-    return this.read(request, response, kind, maxBytes, inputs.body !== undefined);
+    return this.read(request, response, format, maxBytes, inputs.body !== undefined);
   }
 
   private async read(
     request: GateRequest,
     response: Response,
-    kind: Exclude<BodyRules['kind'], 'stream' | undefined>,
+    kind: Format | 'raw',
     maxBytes: number,
     needed: boolean,
   ): Promise<boolean> {
@@ -77,13 +79,19 @@ export class BodyGuard implements CanActivate {
   }
 }
 
-function checkType(request: GateRequest, kind: 'json' | 'form'): void {
+function formatOf(request: GateRequest, kind: Format | 'json-or-form'): Format {
   const { 'content-type': contentType, 'content-encoding': encoding } = request.headers;
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw encoded;
   const type = mediaTypeOf(contentType);
-  const fits = type && (kind === 'json' ? isJson(type) : type.essence === 'application/x-www-form-urlencoded');
-  if (!fits) throw wrongType[kind];
+  const found = type && formatNamed(type);
+  if (!type || !found || (kind !== found && kind !== 'json-or-form')) throw wrongType[kind];
   if (!isUtf8(type)) throw wrongCharset;
+  return found;
+}
+
+function formatNamed(type: MediaType): Format | undefined {
+  if (isJson(type)) return 'json';
+  return type.essence === 'application/x-www-form-urlencoded' ? 'form' : undefined;
 }
 
 /** A client that waits for `100 Continue` gets it here, where its body is wanted, and not before (RFC 9110 §10.1.1). */
@@ -104,6 +112,9 @@ const wrongType = {
   json: unsupported('The body must be application/json', { Accept: 'application/json' }),
   form: unsupported('The body must be application/x-www-form-urlencoded', {
     Accept: 'application/x-www-form-urlencoded',
+  }),
+  'json-or-form': unsupported('The body must be application/json or application/x-www-form-urlencoded', {
+    Accept: 'application/json, application/x-www-form-urlencoded',
   }),
 };
 const wrongCharset = unsupported('The body must be in UTF-8');

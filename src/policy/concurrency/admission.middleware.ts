@@ -126,7 +126,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     const { gate } = request;
     if (performance.now() - gate.startedAt > this.deadlineMs) {
       this.refused.inc({ class: this.classOf(request) });
-      send(request, response, this.refusal);
+      send(request, response, this.refusal, this.table.routeOf(request.method, request.originalUrl));
     } else {
       this.context.run(gate.work, next);
     }

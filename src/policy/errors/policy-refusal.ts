@@ -9,6 +9,8 @@ export interface RefusalExtras {
   readonly headers?: Readonly<Record<string, string>>;
   /** Further members of the problem document, such as `retryAfter`. */
   readonly members?: Readonly<Record<string, unknown>>;
+  /** A finer word than the code, for error shapes that tell more apart; in no problem document. */
+  readonly reason?: string;
 }
 
 /** A policy's "no", in the words of RFC 9457. */

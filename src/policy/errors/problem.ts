@@ -16,6 +16,8 @@ import { PolicyRefusal } from './policy-refusal';
 export interface Problem {
   readonly status: number;
   readonly code: string;
+  /** A finer word than `code`; it does not leave as such. */
+  readonly reason?: string | undefined;
   readonly title: string;
   readonly detail: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -41,7 +43,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof PolicyRefusal) {
     const { status, code, title, detail, extras } = error;
     const members = { ...(extras.errors && { errors: extras.errors }), ...extras.members };
-    return { status, code, title, detail, headers: extras.headers ?? {}, members };
+    return { status, code, reason: extras.reason, title, detail, headers: extras.headers ?? {}, members };
   }
   if (error instanceof DomainError) {
     const { code, title, details } = error;

@@ -4,6 +4,7 @@ import type { Response } from 'express';
 import type { GateRequest } from '../request-state';
 import { PolicyRefusal } from './policy-refusal';
 import { problemOf } from './problem';
+import type { RouteTable } from '../route-table';
 import { Problems } from './problems';
 import { RefusalRecord } from './refusal-record';
 
@@ -22,7 +23,8 @@ describe('Problems', () => {
   const sent = (record: RefusalRecord) => {
     const request = Object.assign(new IncomingMessage(new Socket()), { originalUrl: '/x' });
     const response = new ServerResponse(request);
-    new Problems(record).send(request as unknown as GateRequest, response as unknown as Response, refusal);
+    const nowhere = { routeOf: () => undefined } as unknown as RouteTable;
+    new Problems(record, nowhere).send(request as unknown as GateRequest, response as unknown as Response, refusal);
     return response;
   };
 

@@ -77,7 +77,8 @@ function answerClientError(
       return;
     }
     answering.setHeader('Connection', 'close');
-    send(answering.req, answering as unknown as Parameters<typeof send>[1], problemOf(refusal));
+    const { route } = answering.req.gate;
+    send(answering.req, answering as unknown as Parameters<typeof send>[1], problemOf(refusal), route);
     return;
   }
   socket.end(textOf(refusal));

@@ -73,21 +73,34 @@ export function successAnswer(route: RoutePolicies): Answers {
   const status = route.answer?.status ?? 200;
   const view = route.answer?.view;
   const replayed = { 'Idempotent-Replayed': text('`true` where this is the answer to an earlier request', 'true') };
+  const shape = route.errorShape;
+  const success = view && { $ref: getSchemaPath(view) };
+  // Where refusals have the status of a success, both are documented there.
+  const isShared = shape?.statusOf(403) === status;
+  const schema = success && shape && isShared ? { anyOf: [success, { $ref: getSchemaPath(shape.view) }] } : success;
   return {
     [status]: {
-      description: STATUS_CODES[status] ?? 'Success',
+      description: isShared ? `Done, or refused as ${shape.name} refuses` : (STATUS_CODES[status] ?? 'Success'),
       headers: { ...headers(route), ...(route.idempotent && replayed) },
-      ...(view && { content: { 'application/json': { schema: { $ref: getSchemaPath(view) } } } }),
+      ...(schema && { content: { 'application/json': { schema } } }),
       ...(route.answer?.stream !== undefined && { content: { [route.answer.stream]: { schema: { type: 'string' } } } }),
       ...(!route.answer && { content: { 'text/plain': { schema: { type: 'string' } } } }),
     },
   };
 }
 
-const bodyTypes = { json: 'JSON', form: 'a form', raw: 'of that type', stream: 'of that type' } as const;
+const bodyTypes = {
+  json: 'JSON',
+  form: 'a form',
+  'json-or-form': 'JSON or a form',
+  raw: 'of that type',
+  stream: 'of that type',
+} as const;
 
 /** Refused before the limits are asked; such an answer says nothing of them. */
 const refusedBeforeLimits = new Set([401, 405, 408, 413, 414, 415, 417, 431]);
+/** Refused where no route is known: as a problem document, whatever shape the routes of the path have. */
+const refusedWithoutRoute = new Set([405, 408, 431]);
 
 /**
  * Which refusals a route can say: those of its policies, and those that its domain declares (`@ApiConflictResponse`, …).
@@ -118,7 +131,11 @@ export function errorAnswers(route: RoutePolicies, declared: Readonly<Record<str
   const reasons = new Map(possible.filter(([, when]) => when).map(([status, , why]) => [status, why]));
   for (const [status, why] of Object.entries(declared)) reasons.set(Number(status), why);
   const answers: Answers = {};
-  for (const [status, description] of reasons) {
+  const shape = route.errorShape;
+  for (const [reason, description] of reasons) {
+    const ownShape = refusedWithoutRoute.has(reason) ? undefined : shape;
+    const status = ownShape?.statusOf(reason) ?? reason;
+    if (ownShape && status !== reason) continue;
     answers[status] = {
       description,
       headers: {
@@ -128,7 +145,9 @@ export function errorAnswers(route: RoutePolicies, declared: Readonly<Record<str
         ...(status === 429 && rate), // the limit of an address, too
         ...((status === 429 || status === 503) && { 'Retry-After': integer('Seconds to wait', 1) }),
       },
-      content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
+      content: ownShape
+        ? { 'application/json': { schema: { $ref: getSchemaPath(ownShape.view) } } }
+        : { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
     };
   }
   return answers;

@@ -15,7 +15,9 @@ In development, **Authorize** takes the client id of a demo user (\`scheduling_a
 /** The OpenAPI 3.1 document of all routes: Nest reads the DTOs, the policies' own metadata says the rest. */
 export function documentOf(app: INestApplication, config: Config): OpenAPIObject {
   const routes = app.get(Routes).all();
-  const views = routes.flatMap(({ answer }) => (answer?.view ? [answer.view] : []));
+  const views = routes.flatMap(({ answer, errorShape }) =>
+    [answer?.view, errorShape?.view].filter((view) => view !== undefined),
+  );
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Gatehouse')

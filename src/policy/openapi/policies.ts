@@ -15,6 +15,8 @@ export function policiesOf(route: RoutePolicies): Record<string, unknown> {
     ...(route.tier && { tier: route.tier }),
     class: route.workClass,
     ...(route.idempotent && { idempotent: true }),
+    ...(route.errorShape && { errors: `as ${route.errorShape.name} tells them` }),
+    ...(route.tokenField !== undefined && { token: `also in the body’s ${route.tokenField}` }),
     ...(route.audited && { audited: route.audited.action }),
     answers: answerOf(route),
   };

@@ -77,7 +77,8 @@ export class ThrottlingGuard extends ThrottlerGuard {
     const rule = this.rules.of(route, this.plans.planOf(caller.clientId, caller.usagePlan));
     const app = this.keys.of(caller.clientId);
     const keys: LimitKey[] = [];
-    if (rule.hasTier) keys.push(app.window(work.tenant ?? '', route.name));
+    // By path: what can be read by GET and by POST is one method with one limit.
+    if (rule.hasTier) keys.push(app.window(work.tenant ?? '', route.path));
     if (rule.hasPlan) keys.push(app.plan);
     const asked = { route, rule, keys, response: responseOf(context) };
     const decision = this.store.decide(rule.rule, keys, route.weight);

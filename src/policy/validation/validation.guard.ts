@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable, type Type } from '@nestjs/common';
 import { requestOf, routeOf } from '../request-state';
-import { validatorOf } from './validator';
+import { type Source, validatorOf } from './validator';
 
 /** The query of a route that asks for none: whoever sends one is told, as everywhere, that it is not known here. */
 class NoQuery {}
@@ -12,7 +12,7 @@ class NoQuery {}
 @Injectable()
 export class ValidationGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const { inputs } = routeOf(context);
+    const { inputs, body } = routeOf(context);
     const request = requestOf(context);
     if (inputs.params) check(inputs.params, request.params, 'path');
     if (inputs.query || request.url.includes('?')) {
@@ -21,11 +21,11 @@ export class ValidationGuard implements CanActivate {
       check(inputs.query ?? NoQuery, query, 'query');
       Object.defineProperty(request, 'query', { value: query });
     }
-    if (inputs.body) check(inputs.body, request.body, 'body');
+    if (inputs.body) check(inputs.body, request.body, body.kind === 'json-or-form' ? 'arguments' : 'body');
     return true;
   }
 }
 
-function check(dto: Type, input: unknown, source: 'body' | 'query' | 'path'): void {
+function check(dto: Type, input: unknown, source: Source): void {
   validatorOf(dto, source)(input);
 }

@@ -4,15 +4,21 @@ import addFormats from 'ajv-formats';
 import { schemaOf } from '../../platform/schema';
 import { type InputError, PolicyRefusal } from '../errors/policy-refusal';
 
-type Source = 'body' | 'query' | 'path';
+/** Where an input stands; `arguments` are a body that may be a form. */
+export type Source = 'body' | 'arguments' | 'query' | 'path';
 type Check = (input: unknown) => void;
 
 const strict = addFormats(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true }));
-/** Queries and paths are text on the wire; a DTO's numbers and booleans are converted in place. */
+/** Queries, paths and forms are text on the wire; a DTO's numbers and booleans are converted in place. */
 const coercing = addFormats(new Ajv({ allErrors: true, strictTypes: false, useDefaults: true, coerceTypes: true }));
 
 const mostErrors = 20;
-const checks: Record<Source, Map<Type, Check>> = { body: new Map(), query: new Map(), path: new Map() };
+const checks: Record<Source, Map<Type, Check>> = {
+  body: new Map(),
+  arguments: new Map(),
+  query: new Map(),
+  path: new Map(),
+};
 
 /** The compiled check of a DTO: returns, or throws the 400 that names each wrong place. Compiled once a class. */
 export function validatorOf(dto: Type, source: Source): Check {
