@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AuditLogModule } from './domains/audit';
 import { BookingsModule } from './domains/bookings';
+import { MessagingModule } from './domains/messaging';
 import { OperationsModule } from './domains/operations';
 import { PatientsModule } from './domains/patients';
 import type { Clock, Config } from './platform/config';
@@ -19,6 +20,7 @@ export class AppModule {
         OperationsModule,
         AuditLogModule,
         PatientsModule,
+        MessagingModule,
         BookingsModule.register(config),
       ],
     };

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import type { Config } from '../platform/config';
 import type { Sql, Statement } from '../platform/database';
 import { checkKeys, cipherOf, type FieldCipher } from '../platform/secrets';
+import { seedMessaging } from './messaging-data';
 
 interface Practice {
   readonly id: string;
@@ -42,7 +43,7 @@ const practices: readonly Practice[] = [
   },
 ];
 
-/** Puts two practices with staff, patients and the coming days' slots into a development database; repeatable. */
+/** Puts two practices with staff, patients and the coming days' slots, and a workspace, into a development database; repeatable. */
 export async function seedDemo(config: Config, say: (line: string) => void): Promise<void> {
   const ownerUrl = config.get('DATABASE_ADMIN_URL');
   if (ownerUrl === undefined) {
@@ -60,6 +61,7 @@ export async function seedDemo(config: Config, say: (line: string) => void): Pro
     };
     await checkKeys(sql, cipher);
     for (const practice of practices) await seedPractice(client, cipher, practice);
+    await seedMessaging(client);
   } finally {
     await client.end();
   }

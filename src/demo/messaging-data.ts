@@ -1,0 +1,45 @@
+import type { Client } from 'pg';
+
+const workspace = { id: 'T0DEMO', name: 'Harbor Street', domain: 'harbor-street.example' };
+const people = [
+  ['U0DEMOADA', 'ada', 'Ada Lovelace', null, true],
+  ['U0DEMOMILES', 'miles', 'Miles O’Brien', null, false],
+  ['U0DEMOBOT', 'standup', 'Standup', 'app_standup', false],
+] as const;
+const channels = [
+  ['C0DEMOGENERAL', 'general', true],
+  ['C0DEMORANDOM', 'random', false],
+] as const;
+
+/** Puts a workspace with two channels, two people and the bot of an app into a development database; repeatable. */
+export async function seedMessaging(client: Client): Promise<void> {
+  await client.query('BEGIN');
+  await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [workspace.id]);
+  await client.query('INSERT INTO workspaces (id, name, domain) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
+    workspace.id,
+    workspace.name,
+    workspace.domain,
+  ]);
+  for (const [id, name, realName, appId, isAdmin] of people) {
+    await client.query(
+      `INSERT INTO workspace_users (workspace_id, id, name, real_name, app_id, is_admin) VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT DO NOTHING`,
+      [workspace.id, id, name, realName, appId, isAdmin],
+    );
+  }
+  for (const [id, name, isGeneral] of channels) {
+    await client.query(
+      `INSERT INTO channels (workspace_id, id, name, is_general, creator) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+      [workspace.id, id, name, isGeneral, people[0][0]],
+    );
+    await client.query(
+      `WITH joined AS (
+         INSERT INTO channel_members (workspace_id, channel_id, user_id) SELECT $1, $2, id FROM workspace_users
+         WHERE workspace_id = $1 ON CONFLICT DO NOTHING RETURNING 1
+       )
+       UPDATE channels SET num_members = num_members + (SELECT count(*) FROM joined) WHERE workspace_id = $1 AND id = $2`,
+      [workspace.id, id],
+    );
+  }
+  await client.query('COMMIT');
+}

@@ -1,0 +1,42 @@
+import { Body, Controller, Post } from '@nestjs/common';
+import {
+  type Caller,
+  CurrentCaller,
+  ErrorsAs,
+  RateTier,
+  Responds,
+  Scopes,
+  TakesBody,
+  Tenant,
+  TokenField,
+} from '../../policy';
+import { ChatService, type Posted } from './chat.service';
+import { ok } from './dto/answers';
+import { PostedView, PostMessage } from './dto/chat.dto';
+import { messageView } from './dto/message.view';
+import { slackErrors } from './slack-errors';
+
+/** The longest text in a form, every character of it escaped. */
+const maxBodyBytes = 524_288;
+
+@Controller('api')
+@Tenant('workspace')
+@ErrorsAs(slackErrors)
+@TakesBody({ kind: 'json-or-form', maxBytes: maxBodyBytes })
+@TokenField('token')
+export class ChatController {
+  constructor(private readonly chat: ChatService) {}
+
+  @Post('chat.postMessage')
+  @Scopes('chat:write')
+  @RateTier(2)
+  @Responds(200, PostedView)
+  post(@CurrentCaller() caller: Caller, @Body() request: PostMessage) {
+    return ok(this.chat.post(caller, request).then(postedView));
+  }
+}
+
+function postedView({ channel, message }: Posted): Omit<PostedView, 'ok'> {
+  const view = messageView(message);
+  return { channel, ts: view.ts, message: view };
+}

@@ -1,0 +1,57 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { FreeText } from '../../../policy';
+import { tsPattern } from '../timestamp';
+import { Ok } from './answers';
+import { MessageView } from './message.view';
+
+const hint = { required: false, description: 'How a client would show it; without effect here' } as const;
+
+/** The arguments of `chat.postMessage`. */
+export class PostMessage {
+  @ApiProperty({
+    type: String,
+    minLength: 1,
+    maxLength: 100,
+    example: 'C0DEMOGENERAL',
+    description: 'Its id, or `#` and its name',
+  })
+  readonly channel!: string;
+
+  @FreeText()
+  @ApiProperty({ type: String, required: false, example: 'Good morning', description: '1 to 40,000 characters' })
+  readonly text?: string;
+
+  @ApiProperty({
+    type: String,
+    required: false,
+    pattern: tsPattern,
+    description: 'The message to reply to, `seconds.micros`',
+  })
+  readonly thread_ts?: string;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly mrkdwn?: boolean;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly unfurl_links?: boolean;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly unfurl_media?: boolean;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly link_names?: boolean;
+
+  @ApiProperty({ ...hint, type: String, enum: ['full', 'none'] })
+  readonly parse?: string;
+}
+
+export class PostedView extends Ok {
+  @ApiProperty({ type: String, example: 'C0DEMOGENERAL' })
+  readonly channel!: string;
+
+  @ApiProperty({ type: String, example: '1732497302.000100' })
+  readonly ts!: string;
+
+  @ApiProperty({ type: () => MessageView })
+  readonly message!: MessageView;
+}

@@ -1,0 +1,23 @@
+import { Module } from '@nestjs/common';
+import { ChatController } from './chat.controller';
+import { ChatRepository } from './chat.repository';
+import { ChatService } from './chat.service';
+import { ConversationsController } from './conversations.controller';
+import { ConversationsRepository } from './conversations.repository';
+import { ConversationsService } from './conversations.service';
+import { DirectoryController } from './directory.controller';
+import { DirectoryRepository } from './directory.repository';
+import { DirectoryService } from './directory.service';
+
+@Module({
+  controllers: [ChatController, ConversationsController, DirectoryController],
+  providers: [
+    ChatRepository,
+    ChatService,
+    ConversationsRepository,
+    ConversationsService,
+    DirectoryRepository,
+    DirectoryService,
+  ],
+})
+export class MessagingModule {}
