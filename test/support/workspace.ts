@@ -54,7 +54,13 @@ export function botToken(gate: GateProcess, { id, users }: Workspace, claims: Re
 /** Slack's own client, pointed at one of our processes, that tries nothing again unless the test says so. */
 export function slackClient(gate: GateProcess, token: string, options: WebClientOptions = {}): WebClient {
   const logger = { ...console, setLevel: () => undefined, setName: () => undefined, getLevel: () => 'error' as never };
-  const silent = { ...logger, debug: () => undefined, info: () => undefined, warn: () => undefined };
+  const silent = {
+    ...logger,
+    debug: () => undefined,
+    info: () => undefined,
+    warn: () => undefined,
+    error: () => undefined,
+  };
   return new WebClient(token, {
     slackApiUrl: `${gate.url}/api/`,
     retryConfig: { retries: 0 },

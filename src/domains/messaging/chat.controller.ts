@@ -12,7 +12,7 @@ import {
 } from '../../policy';
 import { ChatService, type Posted } from './chat.service';
 import { ok } from './dto/answers';
-import { PostedView, PostMessage } from './dto/chat.dto';
+import { DeletedView, NamedMessage, PostedView, PostMessage, UpdatedView, UpdateMessage } from './dto/chat.dto';
 import { messageView } from './dto/message.view';
 import { slackErrors } from './slack-errors';
 
@@ -34,9 +34,29 @@ export class ChatController {
   post(@CurrentCaller() caller: Caller, @Body() request: PostMessage) {
     return ok(this.chat.post(caller, request).then(postedView));
   }
+
+  @Post('chat.update')
+  @Scopes('chat:write')
+  @RateTier(2)
+  @Responds(200, UpdatedView)
+  update(@CurrentCaller() caller: Caller, @Body() request: UpdateMessage) {
+    return ok(this.chat.update(caller, request).then(updatedView));
+  }
+
+  @Post('chat.delete')
+  @Scopes('chat:write')
+  @RateTier(2)
+  @Responds(200, DeletedView)
+  delete(@CurrentCaller() caller: Caller, @Body() request: NamedMessage) {
+    return ok(this.chat.delete(caller, request));
+  }
 }
 
 function postedView({ channel, message }: Posted): Omit<PostedView, 'ok'> {
   const view = messageView(message);
   return { channel, ts: view.ts, message: view };
+}
+
+function updatedView(posted: Posted): Omit<UpdatedView, 'ok'> {
+  return { ...postedView(posted), text: posted.message.text };
 }

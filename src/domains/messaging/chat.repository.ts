@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { statement, UnitOfWork } from '../../platform/database';
+import { UnitOfWork } from '../../platform/database';
+import * as statements from './chat.statements';
 import type { ChannelAccess } from './entities/channel.entity';
+import type { Message } from './entities/message.entity';
 
 /** Who posts, and through which app. */
 export interface Author {
@@ -8,47 +10,12 @@ export interface Author {
   readonly appId: string;
 }
 
-/** What became of a post, where the channel exists. */
-export interface Posting extends ChannelAccess {
-  /** Whether the thread exists; true where none was named. */
-  readonly has_thread: boolean;
-  /** Microseconds since 1970; `null` where nothing was posted. */
-  readonly ts: string | null;
+/** A channel that is held until the transaction's end, and a message in it. */
+export interface Held {
+  /** `undefined` where the workspace has no such channel. */
+  readonly access: ChannelAccess | undefined;
+  readonly message: Message | undefined;
 }
-
-/**
- * $1 workspace, $2 channel, $3 user, $4 app, $5 text, $6 thread or null. One statement, so that it travels with its commit.
- * The update of the channel's row comes first and holds it: whoever posts there next waits, and gets a later time.
- */
-const post = statement<Posting>(
-  'messaging.post',
-  `WITH target AS MATERIALIZED (
-     SELECT c.is_private, c.is_archived, m.user_id IS NOT NULL AS is_member,
-       $6::bigint IS NULL OR EXISTS (
-         SELECT FROM messages p WHERE p.workspace_id = $1 AND p.channel_id = $2 AND p.ts = $6 AND p.thread_ts IS NULL
-           AND NOT p.is_tombstone
-       ) AS has_thread
-     FROM channels c
-     LEFT JOIN channel_members m ON m.workspace_id = c.workspace_id AND m.channel_id = c.id AND m.user_id = $3
-     WHERE c.workspace_id = $1 AND c.id = $2
-   ), moment AS (
-     UPDATE channels c SET last_ts = greatest(c.last_ts + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-     FROM target t
-     WHERE c.workspace_id = $1 AND c.id = $2 AND NOT c.is_archived AND t.is_member AND t.has_thread
-     RETURNING c.last_ts
-   ), posted AS (
-     INSERT INTO messages (workspace_id, channel_id, ts, user_id, app_id, text, thread_ts)
-     SELECT $1, $2, last_ts, $3, $4, $5, $6 FROM moment RETURNING ts
-   ), thread AS (
-     UPDATE messages p SET reply_count = p.reply_count + 1, latest_reply = moment.last_ts FROM moment
-     WHERE $6::bigint IS NOT NULL AND p.workspace_id = $1 AND p.channel_id = $2 AND p.ts = $6
-   )
-   SELECT t.*, posted.ts FROM target t LEFT JOIN posted ON true`,
-);
-const channelNamed = statement<{ id: string }>(
-  'messaging.channel-named',
-  `SELECT id FROM channels WHERE workspace_id = $1 AND name = $2`,
-);
 
 @Injectable()
 export class ChatRepository {
@@ -61,14 +28,36 @@ export class ChatRepository {
     { userId, appId }: Author,
     text: string,
     threadTs: string | undefined,
-  ): Promise<Posting | undefined> {
+  ): Promise<statements.Posting | undefined> {
     const values = [workspaceId, channelId, userId, appId, text, threadTs ?? null];
-    const [[posting]] = await Promise.all([this.unitOfWork.query(post, values), this.unitOfWork.commit()]);
+    const [[posting]] = await Promise.all([this.unitOfWork.query(statements.post, values), this.unitOfWork.commit()]);
     return posting;
   }
 
   async channelNamed(workspaceId: string, name: string): Promise<string | undefined> {
-    const [channel] = await this.unitOfWork.query(channelNamed, [workspaceId, name]);
+    const [channel] = await this.unitOfWork.query(statements.channelNamed, [workspaceId, name]);
     return channel?.id;
+  }
+
+  /** Holds a channel, so that nobody posts to it before the commit, and reads a message as it then is. */
+  async hold(workspaceId: string, channelId: string, userId: string, ts: string): Promise<Held> {
+    const [[access], [message]] = await Promise.all([
+      this.unitOfWork.query(statements.hold, [workspaceId, channelId, userId]),
+      this.unitOfWork.query(statements.message, [workspaceId, channelId, ts]),
+    ]);
+    return { access, message };
+  }
+
+  /** The message with its new text; `undefined` where it is no more. */
+  async update(workspaceId: string, channelId: string, ts: string, text: string): Promise<Message | undefined> {
+    const [message] = await this.unitOfWork.query(statements.update, [workspaceId, channelId, ts, text]);
+    return message;
+  }
+
+  /** Takes a message away, or its text alone where replies would be left without their thread. */
+  async remove(workspaceId: string, channelId: string, { ts, reply_count, thread_ts }: Message): Promise<void> {
+    const place = [workspaceId, channelId, ts];
+    await this.unitOfWork.query(reply_count > 0 ? statements.bury : statements.remove, place);
+    if (thread_ts !== null) await this.unitOfWork.query(statements.recount, [workspaceId, channelId, thread_ts]);
   }
 }

@@ -1,11 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { Transactional } from '../../platform/database';
-import { type Caller, workspaceOf } from '../../policy';
+import { type Caller, type DomainError, workspaceOf } from '../../policy';
 import { type Author, ChatRepository } from './chat.repository';
-import type { PostMessage } from './dto/chat.dto';
+import type { NamedMessage, PostMessage, UpdateMessage } from './dto/chat.dto';
 import type { Message } from './entities/message.entity';
-import { ChannelNotFound, MessageTooLong, NoText, ThreadNotFound } from './messaging.errors';
+import {
+  CannotDeleteMessage,
+  CannotUpdateMessage,
+  ChannelNotFound,
+  MessageNotFound,
+  MessageTooLong,
+  NoText,
+  ThreadNotFound,
+} from './messaging.errors';
 import { refuseUnlessMember } from './membership';
+import { ownWorkspace } from './own-workspace';
 import { microsOf } from './timestamp';
 
 /** Slack's limit, in characters. */
@@ -36,9 +45,42 @@ export class ChatService {
     const threadTs = request.thread_ts === undefined ? undefined : microsOf(request.thread_ts);
     const posting = await this.repository.postAndCommit(workspaceId, channel, author, text, threadTs);
     refuseUnlessMember(posting);
-    if (!posting.has_thread) throw new ThreadNotFound();
-    if (posting.ts === null) throw new Error('Nothing refused the message, and it was not posted');
+    if (posting.ts === null) throw new ThreadNotFound();
     return { channel, message: newMessage(workspaceId, posting.ts, author, text, threadTs) };
+  }
+
+  /**
+   * Gives a message of the caller's own another text.
+   * @throws NoText, MessageTooLong, ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotUpdateMessage
+   */
+  @Transactional()
+  async update(caller: Caller, { channel, ts, text }: UpdateMessage): Promise<Posted> {
+    const newText = sayable(text);
+    const found = await this.holdOwn(caller, channel, ts, CannotUpdateMessage);
+    const message = await this.repository.update(workspaceOf(caller), channel, found.ts, newText);
+    if (!message) throw new MessageNotFound();
+    return { channel, message };
+  }
+
+  /**
+   * Deletes a message of the caller's own; of one with replies the place stays.
+   * @throws ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotDeleteMessage
+   */
+  @Transactional()
+  async delete(caller: Caller, { channel, ts }: NamedMessage): Promise<{ channel: string; ts: string }> {
+    const found = await this.holdOwn(caller, channel, ts, CannotDeleteMessage);
+    await this.repository.remove(workspaceOf(caller), channel, found);
+    return { channel, ts };
+  }
+
+  private async holdOwn(caller: Caller, channel: string, ts: string, Refusal: new () => DomainError): Promise<Message> {
+    const workspaceId = workspaceOf(caller);
+    const { access, message } = await this.repository.hold(workspaceId, channel, caller.userId, microsOf(ts));
+    refuseUnlessMember(access);
+    if (!message) throw new MessageNotFound();
+    ownWorkspace(workspaceId, [message]);
+    if (message.user_id !== caller.userId || message.app_id !== caller.clientId) throw new Refusal();
+    return message;
   }
 
   /** A channel is named by its id, or by `#` and its name. */

@@ -15,10 +15,20 @@ import { ok } from './dto/answers';
 import {
   ChannelsView,
   channelsView,
+  CreateChannel,
   HistoryArguments,
   HistoryView,
   historyView,
+  JoinedView,
+  joinedView,
   ListChannels,
+  MembersArguments,
+  MembersView,
+  membersView,
+  NamedChannel,
+  OneChannelView,
+  oneChannelView,
+  RepliesArguments,
 } from './dto/conversations.dto';
 import { slackErrors } from './slack-errors';
 
@@ -44,5 +54,37 @@ export class ConversationsController {
   @Responds(200, HistoryView)
   history(@CurrentCaller() caller: Caller, @Body() request: HistoryArguments) {
     return ok(this.conversations.history(caller, request).then(historyView));
+  }
+
+  @Post('conversations.replies')
+  @Scopes('channels:history')
+  @RateTier(3)
+  @Responds(200, HistoryView)
+  replies(@CurrentCaller() caller: Caller, @Body() request: RepliesArguments) {
+    return ok(this.conversations.replies(caller, request).then(historyView));
+  }
+
+  @Post('conversations.members')
+  @Scopes('channels:read')
+  @RateTier(3)
+  @Responds(200, MembersView)
+  members(@CurrentCaller() caller: Caller, @Body() request: MembersArguments) {
+    return ok(this.conversations.members(caller, request).then(membersView));
+  }
+
+  @Post('conversations.create')
+  @Scopes('channels:manage')
+  @RateTier(2)
+  @Responds(200, OneChannelView)
+  create(@CurrentCaller() caller: Caller, @Body() request: CreateChannel) {
+    return ok(this.conversations.create(caller, request).then(oneChannelView));
+  }
+
+  @Post('conversations.join')
+  @Scopes('channels:join')
+  @RateTier(2)
+  @Responds(200, JoinedView)
+  join(@CurrentCaller() caller: Caller, @Body() request: NamedChannel) {
+    return ok(this.conversations.join(caller, request).then(joinedView));
   }
 }

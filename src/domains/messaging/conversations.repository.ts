@@ -43,4 +43,39 @@ export class ConversationsRepository {
   history(workspaceId: string, channelId: string, { after, before }: Span, limit: number): Promise<Message[]> {
     return this.unitOfWork.query(statements.history, [workspaceId, channelId, after, before, limit + 1]);
   }
+
+  async hasThread(workspaceId: string, channelId: string, ts: string): Promise<boolean> {
+    const [found] = await this.unitOfWork.query(statements.hasThread, [workspaceId, channelId, ts]);
+    return found?.exists === true;
+  }
+
+  /** A thread's first message and its replies, oldest first; one row more than `limit` where there are more. */
+  replies(
+    workspaceId: string,
+    channelId: string,
+    ts: string,
+    { after, before }: Span,
+    limit: number,
+  ): Promise<Message[]> {
+    return this.unitOfWork.query(statements.replies, [workspaceId, channelId, after, before, limit + 1, ts]);
+  }
+
+  /** The users of a channel, by id; one row more than `limit` where there are more. */
+  members(workspaceId: string, channelId: string, afterId: string, limit: number) {
+    return this.unitOfWork.query(statements.members, [workspaceId, channelId, afterId, limit + 1]);
+  }
+
+  async create(workspaceId: string, { id, creator, name, is_private }: NewChannel): Promise<statements.Creation> {
+    const [creation] = await this.unitOfWork.query(statements.create, [workspaceId, id, creator, name, is_private]);
+    if (!creation) throw new Error('The creation of a channel told nothing');
+    return creation;
+  }
+
+  /** `undefined` where the workspace has no such channel. */
+  async join(workspaceId: string, channelId: string, userId: string): Promise<statements.Joining | undefined> {
+    const [joining] = await this.unitOfWork.query(statements.join, [workspaceId, channelId, userId]);
+    return joining;
+  }
 }
+
+export type NewChannel = Pick<Channel, 'id' | 'creator' | 'name' | 'is_private'>;

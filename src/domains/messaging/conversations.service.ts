@@ -1,11 +1,29 @@
 import { Injectable } from '@nestjs/common';
-import { ReadOnly } from '../../platform/database';
-import { type Caller, invalid, keysOf, type Page, pageFrom, workspaceOf } from '../../policy';
+import { ReadOnly, Transactional } from '../../platform/database';
+import { newId } from '../../platform/identifiers';
+import { type Caller, invalid, type Page, pageFrom, workspaceOf } from '../../policy';
+import { cursorKeys } from './cursor';
 import { ConversationsRepository, type Span } from './conversations.repository';
-import { type HistoryArguments, type ListChannels, channelTypes } from './dto/conversations.dto';
+import {
+  channelTypes,
+  type CreateChannel,
+  type HistoryArguments,
+  type ListChannels,
+  type MembersArguments,
+  type NamedChannel,
+  type RepliesArguments,
+} from './dto/conversations.dto';
 import type { Channel } from './entities/channel.entity';
 import type { Message } from './entities/message.entity';
 import { refuseUnlessReader } from './membership';
+import {
+  AccountInactive,
+  ChannelNotFound,
+  InvalidCursor,
+  IsArchived,
+  NameTaken,
+  ThreadNotFound,
+} from './messaging.errors';
 import { ownWorkspace } from './own-workspace';
 import { microsOf } from './timestamp';
 
@@ -43,7 +61,7 @@ export class ConversationsService {
   @ReadOnly()
   async history(caller: Caller, request: HistoryArguments): Promise<Page<Message>> {
     const workspaceId = workspaceOf(caller);
-    const span = spanOf(request);
+    const span = spanBackward(request);
     const [access, rows] = await Promise.all([
       this.repository.access(workspaceId, request.channel, caller.userId),
       this.repository.history(workspaceId, request.channel, span, request.limit),
@@ -51,24 +69,101 @@ export class ConversationsService {
     refuseUnlessReader(access);
     return pageFrom(ownWorkspace(workspaceId, rows), request.limit, ({ ts }) => [ts]);
   }
+
+  /**
+   * A thread's first message and its replies, oldest first.
+   * @throws ChannelNotFound, NotInChannel, ThreadNotFound; PolicyRefusal 400 for a wrong cursor
+   */
+  @ReadOnly()
+  async replies(caller: Caller, request: RepliesArguments): Promise<Page<Message>> {
+    const workspaceId = workspaceOf(caller);
+    const { channel, limit } = request;
+    const thread = microsOf(request.ts);
+    const [access, exists, rows] = await Promise.all([
+      this.repository.access(workspaceId, channel, caller.userId),
+      this.repository.hasThread(workspaceId, channel, thread),
+      this.repository.replies(workspaceId, channel, thread, spanForward(request), limit),
+    ]);
+    refuseUnlessReader(access);
+    if (!exists) throw new ThreadNotFound();
+    return pageFrom(ownWorkspace(workspaceId, rows), limit, ({ ts }) => [ts]);
+  }
+
+  /** The ids of a channel's members; of a private one, for its members alone. @throws ChannelNotFound; PolicyRefusal 400 for a wrong cursor */
+  @ReadOnly()
+  async members(caller: Caller, { channel, cursor, limit }: MembersArguments): Promise<Page<string>> {
+    const workspaceId = workspaceOf(caller);
+    const [afterId = ''] = cursorKeys(cursor);
+    const [access, rows] = await Promise.all([
+      this.repository.access(workspaceId, channel, caller.userId),
+      this.repository.members(workspaceId, channel, afterId, limit),
+    ]);
+    if (!access || (access.is_private && !access.is_member)) throw new ChannelNotFound();
+    const { data, nextCursor } = pageFrom(ownWorkspace(workspaceId, rows), limit, ({ user_id }) => [user_id]);
+    return { data: data.map(({ user_id }) => user_id), nextCursor };
+  }
+
+  /** Makes a channel whose first member is the caller. @throws NameTaken, AccountInactive */
+  @Transactional()
+  async create(caller: Caller, { name, is_private }: CreateChannel): Promise<Channel> {
+    const workspace_id = workspaceOf(caller);
+    const made = { id: newChannelId(), creator: caller.userId, name, is_private };
+    const { has_user, created } = await this.repository.create(workspace_id, made);
+    if (!has_user) throw new AccountInactive();
+    if (created === null) throw new NameTaken();
+    return { ...made, workspace_id, created, is_archived: false, is_general: false, is_member: true, num_members: 1 };
+  }
+
+  /** Makes the caller a member of a public channel; who is one stays one. @throws ChannelNotFound, IsArchived, AccountInactive */
+  @Transactional()
+  async join(caller: Caller, { channel }: NamedChannel): Promise<Joined> {
+    const workspaceId = workspaceOf(caller);
+    const joining = await this.repository.join(workspaceId, channel, caller.userId);
+    if (!joining) throw new ChannelNotFound();
+    const { joined, has_user, ...found } = joining;
+    ownWorkspace(workspaceId, [found]);
+    if (found.is_private && !found.is_member) throw new ChannelNotFound();
+    if (found.is_archived) throw new IsArchived();
+    if (!has_user) throw new AccountInactive();
+    const num_members = found.num_members + (joined ? 1 : 0);
+    return { channel: { ...found, is_member: true, num_members }, wasMember: !joined };
+  }
 }
 
-/** The sort keys that a cursor holds; none for the first page, which the empty text is, too. */
-export function cursorKeys(cursor: string | undefined): string[] {
-  return cursor === undefined || cursor === '' ? [] : keysOf(cursor, 1);
+/** A channel, and whether there was nothing to do. */
+export interface Joined {
+  readonly channel: Channel;
+  readonly wasMember: boolean;
 }
 
-/** The times between which the messages lie. A cursor goes on behind the last one of its page. */
-function spanOf({ oldest, latest, inclusive, cursor }: HistoryArguments): Span {
+/** Sortable by time and unguessable, in Slack's letters: clients take the first one for the kind. */
+function newChannelId(): string {
+  return `C${newId('c').slice('c_'.length).toUpperCase()}`;
+}
+
+/** The times between which the messages lie. */
+function boundsOf({ oldest, latest, inclusive }: HistoryArguments): Span {
   const widened = inclusive ? 1n : 0n;
-  const after = String(BigInt(microsOf(oldest)) - widened);
-  const [seen] = cursorKeys(cursor);
-  if (seen !== undefined) return { after, before: timeIn(seen) };
-  return { after, before: latest === undefined ? endOfTime : String(BigInt(microsOf(latest)) + widened) };
+  return {
+    after: String(BigInt(microsOf(oldest)) - widened),
+    before: latest === undefined ? endOfTime : String(BigInt(microsOf(latest)) + widened),
+  };
+}
+
+/** Of a list whose newest comes first: a cursor goes on before the last one of its page. */
+function spanBackward(request: HistoryArguments): Span {
+  const [seen] = cursorKeys(request.cursor);
+  return seen === undefined ? boundsOf(request) : { ...boundsOf(request), before: timeIn(seen) };
+}
+
+/** Of a list whose oldest comes first. */
+function spanForward(request: HistoryArguments): Span {
+  const [seen] = cursorKeys(request.cursor);
+  return seen === undefined ? boundsOf(request) : { ...boundsOf(request), after: timeIn(seen) };
 }
 
 function timeIn(key: string): string {
   // A cursor is the client's to invent: a text here would reach the database.
-  if (!micros.test(key)) throw invalid([{ path: '/cursor', message: 'is none that a list gave' }]);
+  if (!micros.test(key)) throw new InvalidCursor();
   return key;
 }

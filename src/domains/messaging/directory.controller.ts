@@ -1,9 +1,29 @@
 import { Body, Controller, Post } from '@nestjs/common';
-import { type Caller, CurrentCaller, ErrorsAs, Responds, TakesBody, Tenant, TokenField } from '../../policy';
+import {
+  type Caller,
+  CurrentCaller,
+  ErrorsAs,
+  RateTier,
+  Responds,
+  Scopes,
+  TakesBody,
+  Tenant,
+  TokenField,
+} from '../../policy';
 import { DirectoryService } from './directory.service';
 import { ok } from './dto/answers';
-import { NoArguments } from './dto/arguments';
-import { AuthTestView, authTestView } from './dto/directory.dto';
+import { NoArguments, PageArguments } from './dto/arguments';
+import {
+  AuthTestView,
+  authTestView,
+  NamedUser,
+  OneUserView,
+  oneUserView,
+  TeamInfoView,
+  teamInfoView,
+  UsersView,
+  usersView,
+} from './dto/directory.dto';
 import { slackErrors } from './slack-errors';
 
 @Controller('api')
@@ -18,5 +38,29 @@ export class DirectoryController {
   @Responds(200, AuthTestView)
   test(@CurrentCaller() caller: Caller, @Body() _none: NoArguments) {
     return ok(this.directory.identity(caller).then(authTestView(caller)));
+  }
+
+  @Post('team.info')
+  @Scopes('team:read')
+  @RateTier(1)
+  @Responds(200, TeamInfoView)
+  team(@CurrentCaller() caller: Caller, @Body() _none: NoArguments) {
+    return ok(this.directory.team(caller).then(teamInfoView));
+  }
+
+  @Post('users.info')
+  @Scopes('users:read')
+  @RateTier(1)
+  @Responds(200, OneUserView)
+  user(@CurrentCaller() caller: Caller, @Body() { user }: NamedUser) {
+    return ok(this.directory.user(caller, user).then(oneUserView));
+  }
+
+  @Post('users.list')
+  @Scopes('users:read')
+  @RateTier(3)
+  @Responds(200, UsersView)
+  users(@CurrentCaller() caller: Caller, @Body() request: PageArguments) {
+    return ok(this.directory.users(caller, request).then(usersView));
   }
 }

@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { ReadOnly } from '../../platform/database';
-import { type Caller, workspaceOf } from '../../policy';
+import { type Caller, type Page, pageFrom, workspaceOf } from '../../policy';
+import { cursorKeys } from './cursor';
 import { DirectoryRepository, type Identity } from './directory.repository';
-import { AccountInactive } from './messaging.errors';
+import type { PageArguments } from './dto/arguments';
+import type { Team, User } from './entities/user.entity';
+import { AccountInactive, UserNotFound } from './messaging.errors';
 import { ownWorkspace } from './own-workspace';
 
 /** Who is who in a workspace. */
@@ -14,9 +17,39 @@ export class DirectoryService {
   @ReadOnly()
   async identity(caller: Caller): Promise<Identity> {
     const workspaceId = workspaceOf(caller);
-    const identity = await this.repository.identity(workspaceId, caller.userId);
-    if (!identity) throw new AccountInactive();
-    ownWorkspace(workspaceId, [identity]);
-    return identity;
+    return own(workspaceId, await this.repository.identity(workspaceId, caller.userId), AccountInactive);
   }
+
+  /** The caller's workspace. @throws AccountInactive where there is none of that id any more */
+  @ReadOnly()
+  async team(caller: Caller): Promise<Team> {
+    const workspaceId = workspaceOf(caller);
+    return own(workspaceId, await this.repository.team(workspaceId), AccountInactive);
+  }
+
+  /** @throws UserNotFound */
+  @ReadOnly()
+  async user(caller: Caller, userId: string): Promise<User> {
+    const workspaceId = workspaceOf(caller);
+    return own(workspaceId, await this.repository.user(workspaceId, userId), UserNotFound);
+  }
+
+  /** The people and bots of the caller's workspace, by id, those who left included. @throws PolicyRefusal 400 for a wrong cursor */
+  @ReadOnly()
+  async users(caller: Caller, { limit, cursor }: PageArguments): Promise<Page<User>> {
+    const workspaceId = workspaceOf(caller);
+    const [afterId = ''] = cursorKeys(cursor);
+    const rows = await this.repository.users(workspaceId, afterId, limit);
+    return pageFrom(ownWorkspace(workspaceId, rows), limit, ({ id }) => [id]);
+  }
+}
+
+function own<Row extends { workspace_id: string }>(
+  workspaceId: string,
+  row: Row | undefined,
+  Missing: new () => Error,
+): Row {
+  if (!row) throw new Missing();
+  ownWorkspace(workspaceId, [row]);
+  return row;
 }

@@ -74,3 +74,15 @@ export class AccountInactive extends DomainError {
     super('account_inactive', 'forbidden', 'The token’s user does not exist in its workspace');
   }
 }
+
+export class InvalidCursor extends DomainError {
+  constructor() {
+    super('invalid_cursor', 'invalid', 'The cursor is none that a list gave');
+  }
+}
+
+export class UnknownMethod extends DomainError {
+  constructor() {
+    super('unknown_method', 'not_found', 'There is no method of this name');
+  }
+}

@@ -8,9 +8,18 @@ import { ConversationsService } from './conversations.service';
 import { DirectoryController } from './directory.controller';
 import { DirectoryRepository } from './directory.repository';
 import { DirectoryService } from './directory.service';
+import { ReadingController } from './reading.controller';
+import { UnknownMethodController } from './unknown-method.controller';
 
 @Module({
-  controllers: [ChatController, ConversationsController, DirectoryController],
+  // The last one takes what no other has.
+  controllers: [
+    ChatController,
+    ConversationsController,
+    DirectoryController,
+    ReadingController,
+    UnknownMethodController,
+  ],
   providers: [
     ChatRepository,
     ChatService,

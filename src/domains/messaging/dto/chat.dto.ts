@@ -2,9 +2,26 @@ import { ApiProperty } from '@nestjs/swagger';
 import { FreeText } from '../../../policy';
 import { tsPattern } from '../timestamp';
 import { Ok } from './answers';
+import { channelId } from './arguments';
 import { MessageView } from './message.view';
 
 const hint = { required: false, description: 'How a client would show it; without effect here' } as const;
+
+/** The arguments of `chat.delete`. */
+export class NamedMessage {
+  @ApiProperty(channelId)
+  readonly channel!: string;
+
+  @ApiProperty({ type: String, pattern: tsPattern, description: 'The message', example: '1732497302.000100' })
+  readonly ts!: string;
+}
+
+/** The arguments of `chat.update`. */
+export class UpdateMessage extends NamedMessage {
+  @FreeText()
+  @ApiProperty({ type: String, required: false, example: 'Good evening', description: '1 to 40,000 characters' })
+  readonly text?: string;
+}
 
 /** The arguments of `chat.postMessage`. */
 export class PostMessage {
@@ -54,4 +71,17 @@ export class PostedView extends Ok {
 
   @ApiProperty({ type: () => MessageView })
   readonly message!: MessageView;
+}
+
+export class UpdatedView extends PostedView {
+  @ApiProperty({ type: String, example: 'Good evening' })
+  readonly text!: string;
+}
+
+export class DeletedView extends Ok {
+  @ApiProperty({ type: String, example: 'C0DEMOGENERAL' })
+  readonly channel!: string;
+
+  @ApiProperty({ type: String, example: '1732497302.000100' })
+  readonly ts!: string;
 }

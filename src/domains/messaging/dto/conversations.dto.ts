@@ -1,9 +1,10 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Page } from '../../../policy';
+import type { Joined } from '../conversations.service';
 import type { Channel } from '../entities/channel.entity';
 import type { Message } from '../entities/message.entity';
-import { momentPattern } from '../timestamp';
-import { PagedOk } from './answers';
+import { momentPattern, tsPattern } from '../timestamp';
+import { Ok, PagedOk } from './answers';
 import { channelId, PageArguments } from './arguments';
 import { ChannelView, channelView } from './channel.view';
 import { MessageView, messageView } from './message.view';
@@ -47,6 +48,53 @@ export class HistoryArguments extends PageArguments {
   readonly inclusive: boolean = false;
 }
 
+/** The arguments of `conversations.replies`. */
+export class RepliesArguments extends HistoryArguments {
+  @ApiProperty({ type: String, pattern: tsPattern, description: 'The first message', example: '1732497302.000100' })
+  readonly ts!: string;
+}
+
+/** The arguments of `conversations.members`. */
+export class MembersArguments extends PageArguments {
+  @ApiProperty(channelId)
+  readonly channel!: string;
+}
+
+/** The arguments of `conversations.join`. */
+export class NamedChannel {
+  @ApiProperty(channelId)
+  readonly channel!: string;
+}
+
+/** The arguments of `conversations.create`. */
+export class CreateChannel {
+  @ApiProperty({
+    type: String,
+    pattern: '^[\\p{Ll}\\p{Lo}\\p{N}_-]{1,80}$',
+    example: 'release-notes',
+    description: 'Letters without capitals, digits, `-` and `_`',
+  })
+  readonly name!: string;
+
+  @ApiProperty({ type: Boolean, required: false, default: false })
+  readonly is_private: boolean = false;
+}
+
+export class MembersView extends PagedOk {
+  @ApiProperty({ type: [String], example: ['U0DEMOADA', 'U0DEMOBOT'] })
+  readonly members!: readonly string[];
+}
+
+export class OneChannelView extends Ok {
+  @ApiProperty({ type: () => ChannelView })
+  readonly channel!: ChannelView;
+}
+
+export class JoinedView extends OneChannelView {
+  @ApiProperty({ type: String, required: false, enum: ['already_in_channel'], description: 'Nothing was to be done' })
+  readonly warning?: string;
+}
+
 export class ChannelsView extends PagedOk {
   @ApiProperty({ type: () => ChannelView, isArray: true })
   readonly channels!: ChannelView[];
@@ -68,4 +116,16 @@ export function channelsView({ data, nextCursor }: Page<Channel>): Omit<Channels
 
 export function historyView({ data, nextCursor }: Page<Message>): Omit<HistoryView, 'ok'> {
   return { messages: data.map(messageView), has_more: nextCursor !== null, ...next(nextCursor) };
+}
+
+export function membersView({ data, nextCursor }: Page<string>): Omit<MembersView, 'ok'> {
+  return { members: data, ...next(nextCursor) };
+}
+
+export function oneChannelView(channel: Channel): Omit<OneChannelView, 'ok'> {
+  return { channel: channelView(channel) };
+}
+
+export function joinedView({ channel, wasMember }: Joined): Omit<JoinedView, 'ok'> {
+  return { ...oneChannelView(channel), ...(wasMember && { warning: 'already_in_channel' }) };
 }

@@ -1,10 +1,18 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { Caller } from '../../../policy';
+import type { Caller, Page } from '../../../policy';
 import type { Identity } from '../directory.repository';
-import { Ok } from './answers';
+import type { Team, User } from '../entities/user.entity';
+import { Ok, PagedOk } from './answers';
+import { TeamView, teamView, UserView, userView } from './user.view';
+
+/** The arguments of `users.info`. */
+export class NamedUser {
+  @ApiProperty({ type: String, minLength: 1, maxLength: 64, description: 'Its id', example: 'U0DEMOADA' })
+  readonly user!: string;
+}
 
 export class AuthTestView extends Ok {
-  @ApiProperty({ type: String, example: 'https://demo.gatehouse.example/' })
+  @ApiProperty({ type: String, example: 'https://harbor-street.example/' })
   readonly url!: string;
 
   @ApiProperty({ type: String, example: 'Harbor Street' })
@@ -29,6 +37,21 @@ export class AuthTestView extends Ok {
   readonly is_enterprise_install!: boolean;
 }
 
+export class OneUserView extends Ok {
+  @ApiProperty({ type: () => UserView })
+  readonly user!: UserView;
+}
+
+export class UsersView extends PagedOk {
+  @ApiProperty({ type: () => UserView, isArray: true })
+  readonly members!: UserView[];
+}
+
+export class TeamInfoView extends Ok {
+  @ApiProperty({ type: () => TeamView })
+  readonly team!: TeamView;
+}
+
 export function authTestView({ userId, clientId }: Caller): (identity: Identity) => Omit<AuthTestView, 'ok'> {
   return ({ workspace_id, team, domain, user, is_bot }) => ({
     url: `https://${domain}/`,
@@ -40,4 +63,16 @@ export function authTestView({ userId, clientId }: Caller): (identity: Identity)
     app_id: clientId,
     is_enterprise_install: false,
   });
+}
+
+export function oneUserView(user: User): Omit<OneUserView, 'ok'> {
+  return { user: userView(user) };
+}
+
+export function usersView({ data, nextCursor }: Page<User>): Omit<UsersView, 'ok'> {
+  return { members: data.map(userView), response_metadata: { next_cursor: nextCursor ?? '' } };
+}
+
+export function teamInfoView(team: Team): Omit<TeamInfoView, 'ok'> {
+  return { team: teamView(team) };
 }
