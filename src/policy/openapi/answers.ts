@@ -77,7 +77,8 @@ export function successAnswer(route: RoutePolicies): Answers {
   const success = view && { $ref: getSchemaPath(view) };
   // Where refusals have the status of a success, both are documented there.
   const isShared = shape?.statusOf(403) === status;
-  const schema = success && shape && isShared ? { anyOf: [success, { $ref: getSchemaPath(shape.view) }] } : success;
+  const isApart = success && shape && isShared && view !== shape.view;
+  const schema = isApart ? { anyOf: [success, { $ref: getSchemaPath(shape.view) }] } : success;
   return {
     [status]: {
       description: isShared ? `Done, or refused as ${shape.name} refuses` : (STATUS_CODES[status] ?? 'Success'),
