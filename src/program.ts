@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { type Ground, prepareGround } from './ground';
 import { Config } from './platform/config';
 
@@ -6,32 +7,45 @@ import { Config } from './platform/config';
 export const say = (line: string) => process.stderr.write(`gatehouse: ${line}\n`);
 
 /**
- * Runs an operator's program on the servers that the environment names, or on the embedded ones, and ends the process.
- * @param work answers the exit code
+ * Runs an operator's program on the servers that the environment names, or on the embedded ones, and ends the process: when
+ * the work is done, or at SIGINT and SIGTERM, with the exit code of a shell (128 and the signal's number).
+ * @param work answers the exit code; what it must not leave behind goes when `interrupted` aborts, synchronously
  */
 export function runProgram(
   environment: Readonly<Record<string, string | undefined>>,
-  work: (config: Config) => Promise<number>,
+  work: (config: Config, interrupted: AbortSignal) => Promise<number>,
 ): void {
   if (existsSync('.env')) process.loadEnvFile('.env');
+  const interruption = new AbortController();
   let ground: Ground | undefined;
-  const run = async () => {
-    ground = await prepareGround(Config.from(environment), say);
-    return work(ground.config);
-  };
-  run()
-    .catch((error: unknown) => {
-      say(error instanceof Error ? error.message : String(error));
-      return 1;
-    })
-    .then(async (code) => {
+  const end = async (code: number) => {
+    try {
       await ground?.stop();
       process.exit(code);
-    })
-    .catch((error: unknown) => {
-      say(error instanceof Error ? error.message : String(error));
-      process.exit(1);
-    });
+    } catch (error) {
+      process.exit(failed(error));
+    }
+  };
+  const run = async () => {
+    ground = await prepareGround(Config.from(environment), say);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        say(`ended by ${signal}`);
+        interruption.abort();
+        void end(128 + constants.signals[signal]);
+      });
+    }
+    return work(ground.config, interruption.signal);
+  };
+  void run()
+    .catch((error: unknown) => (interruption.signal.aborted ? 1 : failed(error)))
+    // Interrupted, the process is ending already, and what the work still says is of no use.
+    .then((code) => (interruption.signal.aborted ? undefined : end(code)));
+}
+
+function failed(error: unknown): number {
+  say(error instanceof Error ? error.message : String(error));
+  return 1;
 }
 
 /** A setting that the program cannot do without. @throws Error that names it */

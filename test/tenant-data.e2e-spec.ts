@@ -5,7 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { call, tokenFor } from './support/api';
 import { ada, type PatientsClient, patientsAs } from './support/patients';
 import { type Practice, seedPractice } from './support/practice';
-import { runProgram } from './support/program';
+import { runProgram, startProgram } from './support/program';
+import { until } from './support/until';
 import { World } from './support/world';
 
 interface Line {
@@ -144,6 +145,48 @@ describe('the data of a practice', () => {
       expect([gap.code, gap.output]).toEqual([1, expect.stringContaining('may not read forgotten')]);
       await world.sql('DROP TABLE forgotten');
       expect((await readdir(folder)).filter((name) => name.startsWith('none'))).toEqual([]);
+    });
+
+    describe('and interrupted', () => {
+      /** Signals an export that has written patients and waits for the appointments. */
+      const interrupt = async (file: string, signal: NodeJS.Signals) => {
+        const holder = await world.clientOf('superuser');
+        try {
+          await holder.query('BEGIN');
+          await holder.query('LOCK TABLE appointments IN ACCESS EXCLUSIVE MODE');
+          const running = startProgram(world, 'tenant-export', ['--practice', ours.id, '--out', file]);
+          const written = () => readFile(`${file}.partial`, 'utf8').catch(() => '');
+          await until(async () => (await written()).includes('"ssn":"000123456"'), 60_000);
+          running.kill(signal);
+          return await running.ended;
+        } finally {
+          await holder.end();
+        }
+      };
+      const left = async (name: string) => (await readdir(folder)).filter((entry) => entry.startsWith(name));
+
+      it.each([
+        ['SIGINT', 130],
+        ['SIGTERM', 143],
+      ] as const)('by %s, leaves nothing behind', async (signal, exitCode) => {
+        const { code, output } = await interrupt(join(folder, signal), signal);
+        expect([code, output]).toEqual([exitCode, expect.stringContaining(signal)]);
+        expect(await left(signal)).toEqual([]);
+      });
+
+      it('by kill -9, says the next time what is there and what to do, and goes on when it is gone', async () => {
+        const file = join(folder, 'killed.ndjson');
+        await interrupt(file, 'SIGKILL');
+        const refused = await exportTo(file, ours.id);
+        expect([refused.code, refused.output]).toEqual([
+          1,
+          expect.stringMatching(/killed\.ndjson\.partial .*delete it/),
+        ]);
+        expect(await left('killed')).toEqual(['killed.ndjson.partial']); // it may be somebody's who is at it
+        await rm(`${file}.partial`);
+        expect((await exportTo(file, ours.id)).code).toBe(0);
+        expect(await left('killed')).toEqual(['killed.ndjson']);
+      });
     });
 
     it('has a table that was added later, without a line of code', async () => {

@@ -10,13 +10,19 @@ export interface Ended {
   readonly output: string;
 }
 
-/** Runs an operator's program of the build in a world, to its end. */
-export async function runProgram(
+/** A program that runs. */
+export interface Running {
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts an operator's program of the build in a world. */
+export function startProgram(
   world: World,
   name: string,
   args: readonly string[] = [],
   environment: Record<string, string> = {},
-): Promise<Ended> {
+): Running {
   const child = spawn(process.execPath, [join(builtDir, `${name}.js`), ...args], {
     cwd: root,
     env: { PATH: process.env.PATH, NODE_ENV: 'test', ...world.environment, ...environment },
@@ -25,6 +31,11 @@ export async function runProgram(
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, output };
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, output }));
+  return { kill: (signal) => void child.kill(signal), ended };
+}
+
+/** Runs an operator's program to its end. */
+export function runProgram(...program: Parameters<typeof startProgram>): Promise<Ended> {
+  return startProgram(...program).ended;
 }

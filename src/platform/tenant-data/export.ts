@@ -1,4 +1,4 @@
-import { type FileHandle, link, open, rm } from 'node:fs/promises';
+import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { Client, escapeIdentifier } from 'pg';
 import type { FieldCipher } from '../secrets';
 import { encryptedSuffix, parentsFirst, type TenantTable, tenantTablesText } from './tenant-tables';
@@ -10,6 +10,8 @@ export interface ExportRequest {
   /** Must not exist yet. */
   readonly file: string;
   readonly cipher: FieldCipher;
+  /** Takes the unfinished file away at once; the process is expected to end. */
+  readonly interrupted: AbortSignal;
 }
 
 /** Rows in memory at once. */
@@ -25,11 +27,17 @@ interface ExportedRow {
  * moment. Encrypted fields are decrypted: the data are the practice's. The file is readable by its owner alone, and is
  * there only once it is whole.
  * @returns rows by table
- * @throws Error for an unknown practice, a table that the role cannot read, a file that exists; FieldUndecryptable
+ * @throws Error for an unknown practice, a table that the role cannot read, a file that exists, a draft that another export
+ *   left or still writes; FieldUndecryptable
  */
-export async function exportTenant({ url, practiceId, file, cipher }: ExportRequest): Promise<Map<string, number>> {
+export async function exportTenant(request: ExportRequest): Promise<Map<string, number>> {
+  const { url, practiceId, file, cipher, interrupted } = request;
   const draft = `${file}.partial`;
-  const handle = await open(draft, 'wx', 0o600);
+  // Written synchronously: whoever is interrupted is between two statements, and knows whether the draft is there.
+  interrupted.throwIfAborted();
+  const descriptor = openDraft(draft);
+  const discard = () => rmSync(draft);
+  interrupted.addEventListener('abort', discard);
   const client = new Client({ connectionString: url, application_name: 'gatehouse-tenant-export' });
   try {
     await client.connect();
@@ -44,22 +52,35 @@ export async function exportTenant({ url, practiceId, file, cipher }: ExportRequ
     }
     const counts = new Map<string, number>();
     for (const table of parentsFirst(tables)) {
-      counts.set(table.name, await exportTable(client, handle, table, practiceId, cipher));
+      counts.set(table.name, await exportTable(client, descriptor, table, practiceId, cipher));
     }
     await client.query('COMMIT');
-    await handle.sync();
-    await link(draft, file);
+    interrupted.throwIfAborted();
+    fsyncSync(descriptor);
+    linkSync(draft, file);
     return counts;
   } finally {
-    await handle.close();
-    await rm(draft);
+    closeSync(descriptor);
+    interrupted.removeEventListener('abort', discard);
+    // A draft that is there after an interruption is somebody else's.
+    if (!interrupted.aborted) discard();
     await client.end();
+  }
+}
+
+function openDraft(draft: string): number {
+  try {
+    return openSync(draft, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const what = 'PHI in plain text, of an export that was killed or that still runs';
+    throw new Error(`${draft} exists: ${what}. If none runs, delete it and start again`, { cause: error });
   }
 }
 
 async function exportTable(
   client: Client,
-  handle: FileHandle,
+  descriptor: number,
   table: TenantTable,
   practiceId: string,
   cipher: FieldCipher,
@@ -92,7 +113,7 @@ async function exportTable(
       const fields = row.row.slice(0, -1) + plain.map((column) => decrypted(row, column)).join('');
       return `{"table":${JSON.stringify(name)},"row":${fields}}}\n`;
     });
-    await handle.writeFile(lines.join(''));
+    writeFileSync(descriptor, lines.join(''));
   }
   await client.query('CLOSE rows');
   return count;
