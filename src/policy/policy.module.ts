@@ -36,6 +36,8 @@ import { Routes } from './routes';
 import { TenancyGuard } from './tenancy/tenancy.guard';
 import { ThrottlingGuard } from './throttling/throttling.guard';
 import { ThrottlingModule } from './throttling/throttling.module';
+import { UsageController } from './throttling/usage.controller';
+import { UsageService } from './throttling/usage.service';
 import { ValidationGuard } from './validation/validation.guard';
 
 // Every request passes these three lists, top to bottom. What is cheap and refuses much stands first; what costs a
@@ -81,6 +83,7 @@ export class PolicyModule {
         ThrottlingModule,
         await AuthModule.register(config),
       ],
+      controllers: [UsageController],
       providers: [
         ...pipeline,
         Routes,
@@ -91,6 +94,7 @@ export class PolicyModule {
         FirewallRecord,
         OriginList,
         RouteTable,
+        UsageService,
         IdempotencyStore,
         IdempotencyPurge,
       ],

@@ -105,6 +105,8 @@ export const routeCases: Readonly<Record<string, RouteCase>> = {
   ),
   'GET /patients/:id/appointments': get((practice, n) => `/patients/pat_${practice}${n}/appointments`, 'refused'),
   'GET /slots': get(at('/slots?date=2030-01-02'), 'invisible'),
+  'GET /app-usage': get(at('/app-usage'), 'none'),
+  'GET /usage': get(at('/usage'), 'none'),
   'GET /usage-plans': get(at('/usage-plans'), 'none'),
   'PUT /usage-plans/:clientId': write(
     (practice, n) => `/usage-plans/app_${practice}${n}`,

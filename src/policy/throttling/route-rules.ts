@@ -36,7 +36,7 @@ function routeRule({ tier, unmetered, path }: RoutePolicies, plan: UsagePlanName
 }
 
 /** `chat.postMessage` of `/api/chat.postMessage`: what clients call the method, and so its limit. */
-function lastWordOf(path: string): string {
+export function lastWordOf(path: string): string {
   const words = path.split('/').filter((word) => word !== '' && !/^[:*{]/.test(word));
   return words.at(-1) ?? 'route';
 }

@@ -8,12 +8,11 @@ import {
   type ThrottlerStorage,
 } from '@nestjs/throttler';
 import type { Response } from 'express';
-import type { Counter } from 'prom-client';
-import { Clock, Config } from '../../platform/config';
-import { Metrics } from '../../platform/telemetry';
+import { Clock } from '../../platform/config';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { requestOf, responseOf, routeOf } from '../request-state';
 import type { RoutePolicies } from '../routes';
+import { DecisionRecord } from './decision-record';
 import { type LimitKey, LimitKeys } from './limit-keys';
 import { type Decision, LimitStore } from './limit-store';
 import { PlanSource } from './plan-source';
@@ -21,11 +20,10 @@ import { writeHeaders } from './rate-headers';
 import { Refunds } from './refunds';
 import { type RouteRule, RouteRules } from './route-rules';
 
-type Labels = 'route' | 'limit';
-
 /** One request before its decision. */
 interface Asked {
   readonly route: RoutePolicies;
+  readonly clientId: string;
   readonly rule: RouteRule;
   readonly keys: readonly LimitKey[];
   readonly response: Response;
@@ -40,9 +38,6 @@ const admitted = Promise.resolve(true);
 @Injectable()
 export class ThrottlingGuard extends ThrottlerGuard {
   protected override errorMessage = 'Rate limit exceeded';
-  private readonly enforces: boolean;
-  private readonly limited: Counter<Labels>;
-  private readonly shadowed: Counter<Labels>;
 
   constructor(
     @Inject(getOptionsToken()) options: ThrottlerModuleOptions,
@@ -54,18 +49,9 @@ export class ThrottlingGuard extends ThrottlerGuard {
     private readonly plans: PlanSource,
     private readonly refunds: Refunds,
     private readonly clock: Clock,
-    config: Config,
-    metrics: Metrics,
+    private readonly record: DecisionRecord,
   ) {
     super(options, storage, reflector);
-    this.enforces = config.get('THROTTLE_MODE') === 'enforce';
-    const labels = ['route', 'limit'] as const;
-    this.limited = metrics.counter('rate_limited_requests_total', 'Requests refused with 429, by limit', labels);
-    this.shadowed = metrics.counter(
-      'rate_limit_shadowed_requests_total',
-      'Requests that THROTTLE_MODE=enforce would have refused, by limit',
-      labels,
-    );
   }
 
   override canActivate(context: ExecutionContext): Promise<boolean> {
@@ -80,7 +66,7 @@ export class ThrottlingGuard extends ThrottlerGuard {
     // By path: what can be read by GET and by POST is one method with one limit.
     if (rule.hasTier) keys.push(app.window(work.tenant ?? '', route.path));
     if (rule.hasPlan) keys.push(app.plan);
-    const asked = { route, rule, keys, response: responseOf(context) };
+    const asked = { route, clientId: caller.clientId, rule, keys, response: responseOf(context) };
     const decision = this.store.decide(rule.rule, keys, route.weight);
     return decision instanceof Promise
       ? decision.then((late) => this.conclude(asked, late))
@@ -89,21 +75,14 @@ export class ThrottlingGuard extends ThrottlerGuard {
 
   private conclude(asked: Asked, decision: Decision): Promise<boolean> {
     const { response, rule, keys, route } = asked;
+    this.record.count(route, asked.clientId, decision);
     writeHeaders(response, rule.policy, decision.reports, this.clock.now());
     if (decision.allowed) {
       this.refunds.arrange(response, rule.rule, keys, route.weight, decision);
       return admitted;
     }
-    this.count(asked, decision);
-    if (this.enforces) throw this.refusal(decision);
+    if (this.record.enforces) throw this.refusal(decision);
     return admitted;
-  }
-
-  private count({ route }: Asked, { reports }: Decision): void {
-    const counter = this.enforces ? this.limited : this.shadowed;
-    for (const { allowed, subject } of reports) {
-      if (!allowed) counter.inc({ route: route.name, limit: subject.name });
-    }
   }
 
   private refusal({ retryAfterMs }: Decision): PolicyRefusal {

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { seconds, ThrottlerModule, type ThrottlerOptions } from '@nestjs/throttler';
 import { SystemDatabaseModule } from '../../platform/database/system';
 import { AppPlansStore } from './app-plans.store';
+import { AppTally } from './app-tally';
+import { DecisionRecord } from './decision-record';
 import { LimitKeys } from './limit-keys';
 import { LimitStore } from './limit-store';
 import { LocalLimits } from './local-limits';
@@ -25,6 +27,8 @@ const throttlers: ThrottlerOptions[] = Object.entries(requestsPerMinuteOfTier).m
   imports: [ThrottlerModule.forRoot({ throttlers, setHeaders: false }), SystemDatabaseModule],
   controllers: [UsagePlansController],
   providers: [
+    AppTally,
+    DecisionRecord,
     LimitKeys,
     LimitStore,
     LocalLimits,
@@ -36,6 +40,6 @@ const throttlers: ThrottlerOptions[] = Object.entries(requestsPerMinuteOfTier).m
     { provide: PlanSource, useExisting: StoredPlans },
     UsagePlansService,
   ],
-  exports: [LimitKeys, LimitStore, Refunds, RouteRules, PlanSource],
+  exports: [AppTally, DecisionRecord, LimitKeys, LimitStore, Refunds, RouteRules, PlanSource],
 })
 export class ThrottlingModule {}
