@@ -3,8 +3,9 @@
 // npm run tour  (the server runs already: npm run start:dev)
 import { bookings } from './bookings.mjs';
 import { Guide } from './guide.mjs';
+import { messaging } from './messaging.mjs';
 
-const chapters = [bookings];
+const chapters = [bookings, messaging];
 
 const guide = new Guide(
   process.env['TOUR_URL'] ?? 'http://127.0.0.1:3000',
