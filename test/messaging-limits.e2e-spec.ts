@@ -133,8 +133,12 @@ describe('the limits of messaging', () => {
       const limit = requestsPerMinuteOfTier[method.tier];
       // Full, though every method before it was flooded.
       expect((await ask('app A in X', method)).left).toBe(limit - 1);
-      const flood = await Promise.all(Array.from({ length: limit + 19 }, () => ask('app A in X', method)));
-      expect(flood.filter(({ status }) => status === 429)).toHaveLength(20);
+      const flood: number[] = [];
+      while (flood.length < limit + 19) {
+        const some = Array.from({ length: Math.min(20, limit + 19 - flood.length) }, () => ask('app A in X', method));
+        flood.push(...(await Promise.all(some)).map(({ status }) => status));
+      }
+      expect(flood.filter((status) => status === 429)).toHaveLength(20);
     }
     for (const who of ['app A in Y', 'app B in X'] as const) {
       for (const method of methods()) {

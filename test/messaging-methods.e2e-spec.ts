@@ -156,12 +156,12 @@ describe('the methods of messaging', () => {
     expect(await names('Uours2')).toContain('secret');
     expect(await names('Uours1')).not.toContain('secret');
     const stranger = await client();
-    for (const refused of [
-      stranger.conversations.history({ channel: 'Csecret' }),
-      stranger.conversations.members({ channel: 'Csecret' }),
-      stranger.chat.postMessage({ channel: 'Csecret', text: 'x' }),
+    for (const ask of [
+      () => stranger.conversations.history({ channel: 'Csecret' }),
+      () => stranger.conversations.members({ channel: 'Csecret' }),
+      () => stranger.chat.postMessage({ channel: 'Csecret', text: 'x' }),
     ]) {
-      await expect(refused).rejects.toMatchObject(refusal('channel_not_found'));
+      await expect(ask()).rejects.toMatchObject(refusal('channel_not_found'));
     }
   });
 

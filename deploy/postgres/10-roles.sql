@@ -24,4 +24,4 @@ GRANT gatehouse_lookup TO gatehouse_owner WITH ADMIN TRUE, INHERIT FALSE, SET TR
 
 CREATE DATABASE gatehouse OWNER gatehouse_owner;
 REVOKE ALL ON DATABASE gatehouse FROM PUBLIC;
-GRANT CONNECT ON DATABASE gatehouse TO gatehouse_api, gatehouse_relay;
+GRANT CONNECT ON DATABASE gatehouse TO gatehouse_app, gatehouse_system;

@@ -147,7 +147,7 @@ async function copyOfTemplate(): Promise<Place> {
     );
     // What is granted on a database is not copied.
     await client.query(
-      `REVOKE ALL ON DATABASE ${database} FROM PUBLIC; GRANT CONNECT ON DATABASE ${database} TO gatehouse_api, gatehouse_relay`,
+      `REVOKE ALL ON DATABASE ${database} FROM PUBLIC; GRANT CONNECT ON DATABASE ${database} TO gatehouse_app, gatehouse_system`,
     );
   });
   return { ground, database };

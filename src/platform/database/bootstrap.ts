@@ -34,8 +34,7 @@ export async function bootstrap(superuserUrl: string, database: string, logins: 
     }
     // Without it everybody may make temporary tables, which stand in front of those that they are named like.
     await client.query(`REVOKE ALL ON DATABASE ${escapeIdentifier(database)} FROM PUBLIC`);
-    const served = [app, system].map(({ name }) => escapeIdentifier(name)).join(', ');
-    await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${served}`);
+    await client.query(`GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO gatehouse_app, gatehouse_system`);
   } finally {
     await client.end();
   }

@@ -21,7 +21,7 @@ class Held extends RefusalRecord {
 describe('Problems', () => {
   const refusal = problemOf(new PolicyRefusal(403, 'insufficient_role', 'Forbidden', 'no'));
   const sent = (record: RefusalRecord) => {
-    const request = Object.assign(new IncomingMessage(new Socket()), { originalUrl: '/x' });
+    const request = Object.assign(new IncomingMessage(new Socket()), { originalUrl: '/x', gate: {} });
     const response = new ServerResponse(request);
     const nowhere = { routeOf: () => undefined } as unknown as RouteTable;
     new Problems(record, nowhere).send(request as unknown as GateRequest, response as unknown as Response, refusal);
