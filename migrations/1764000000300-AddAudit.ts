@@ -35,7 +35,9 @@ export class AddAudit1764000000300 implements MigrationInterface {
       -- Appends to chains in one statement: whoever calls it can neither freeze nor be slow while it holds a chain. For each
       -- chain its practice and how many of the entries are its; for each entry its id, its time and the rest of its body.
       CREATE FUNCTION append_audit_entries(practices text[], counts int[], ids text[], times text[], said json)
-        RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $$
+        RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+        -- Plans are kept, and the first may be made while the log is empty, when reading all of it is cheapest.
+        SET enable_seqscan = off AS $$
       DECLARE
         rests CONSTANT text[] := ARRAY(SELECT value::text FROM json_array_elements(said));
         bodies text[] := '{}';

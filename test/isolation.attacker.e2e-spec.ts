@@ -212,7 +212,10 @@ describe('an attacker with the runtime role’s connection', () => {
     );
     const pinned = 'search_path=pg_catalog, pg_temp';
     expect(functions).toEqual([
-      { signature: 'append_audit_entries(text[],integer[],text[],text[],json)', settings: [pinned, 'lock_timeout=3s'] },
+      {
+        signature: 'append_audit_entries(text[],integer[],text[],text[],json)',
+        settings: [pinned, 'lock_timeout=3s', 'enable_seqscan=off'],
+      },
       { signature: 'audit_entries_about(text)', settings: [pinned] },
       { signature: 'practice_of_appointment(text)', settings: [pinned] },
       { signature: 'practice_of_patient(text)', settings: [pinned] },

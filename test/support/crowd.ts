@@ -73,11 +73,11 @@ function asked(i: number, p: number): Asked {
   if (i % 997 === 0) return { kind: 'stuck', path: `/patients/pat_l${p}x${lockedPatient}`, method: 'PATCH' };
   const own: string[] = [
     `/patients/pat_l${p}x${n}`,
-    '/patients?limit=10',
-    '/patients?search=common&limit=5',
+    '/patients?limit=3',
+    '/patients?search=common&limit=2',
     `/patients/pat_l${p}x${a}/appointments`,
     `/patients/pat_l${p}x${n}`,
-    '/appointments?limit=10',
+    '/appointments?limit=3',
     `/appointments/appt_l${p}x${a}`,
   ];
   const turn = i % 20;
