@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { holdChain } from '../../../test/support/chains';
 import { until } from '../../../test/support/until';
@@ -5,7 +6,7 @@ import { World } from '../../../test/support/world';
 import { auditNode, type AuditNode, entryOf as entry } from './audit-nodes.spec-support';
 import { append, valuesOf } from './audit-writer';
 import { AuditUnavailable } from './audit.errors';
-import { genesisOf, linkOf } from './chain';
+import { genesisOf } from './chain';
 import { platformChain } from './entry';
 
 interface Row {
@@ -14,6 +15,9 @@ interface Row {
   readonly practice: string;
   readonly seq: number;
 }
+
+/** An auditor's own: SHA-256 over the hash before and the entry's bytes. */
+const linkOf = (previous: Buffer, body: Buffer) => createHash('sha256').update(previous).update(body).digest();
 
 describe('AuditTrail', () => {
   let world: World;
