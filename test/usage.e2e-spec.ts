@@ -89,14 +89,16 @@ describe('the use of the limits', () => {
       await call(gate(n % 2), '/me', { token: busy });
       if (n < 25) await post(rude, n % 2);
     }
-    const top = async (query: string) =>
-      (await call<Apps>(gate(1), `/app-usage?limit=2&${query}`, { token: operator })).body;
-    await until(async () => (await top('by=requests')).data[0]?.requests === 30);
-    await until(async () => (await top('by=refused')).data[0]?.refused === 5);
-    expect((await top('by=requests')).data).toMatchObject([
+    const top = async (query: string) => (await call<Apps>(gate(1), `/app-usage?${query}`, { token: operator })).body;
+    // The operator asks too, as often as it takes until both nodes have told their counts.
+    const others = async () =>
+      (await top('by=requests&limit=100')).data.filter(({ clientId }) => clientId !== 'app_of_operator');
+    await until(async () => (await others())[0]?.requests === 30 && (await others())[1]?.refused === 5);
+    expect((await others()).slice(0, 2)).toMatchObject([
       { clientId: 'app_busy', requests: 30, refused: 0, plan: 'standard' },
       { clientId: 'app_rude', requests: 25, refused: 5 },
     ]);
+    expect((await top('by=requests&limit=2')).data).toHaveLength(2);
     expect((await top('by=refused')).data).toMatchObject([{ clientId: 'app_rude', requests: 25, refused: 5 }]);
     clock.advance(3_600_000);
     expect((await top('by=refused')).data).toEqual([]);
