@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock } from '../../platform/config';
 import { Redis } from '../../platform/redis';
@@ -31,9 +32,21 @@ interface Count {
   refused: number;
 }
 
-/** `KEYS`: requests and refused of an hour. `ARGV`: how many to keep, how long, then app, requests and refused of each. */
+/** What a node tells in one call, the same each time that it has to be told again. */
+interface Batch {
+  readonly number: number;
+  readonly keys: readonly string[];
+  readonly values: readonly (string | number)[];
+}
+
+/**
+ * `KEYS`: requests and refused of an hour, and the number of the node's last batch. `ARGV`: how many to keep, how long,
+ * the batch's number, then app, requests and refused of each. A batch that was counted already changes nothing.
+ */
 const addScript = script(`
-for i = 3, #ARGV, 3 do
+if tonumber(redis.call('GET', KEYS[3]) or '0') >= tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[2])
+for i = 4, #ARGV, 3 do
   redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])
   if ARGV[i + 2] ~= '0' then redis.call('ZINCRBY', KEYS[2], ARGV[i + 2], ARGV[i]) end
 end
@@ -46,12 +59,17 @@ return 1
 
 /**
  * Counts the requests and refusals of each app, for the operator. In the process, and told to Redis once a second: a
- * decision costs no call more. What is counted while Redis is away is told when it is back.
+ * decision costs no call more. What is counted while Redis is away is told when it is back, and what it may have heard
+ * before an answer was lost is counted once.
  */
 @Injectable()
 export class AppTally implements OnApplicationShutdown {
   private counts = new Map<string, Count>();
   private timer: NodeJS.Timeout | undefined;
+  private readonly node = randomUUID();
+  private batches = 0;
+  private untold: Batch[] = [];
+  private telling = Promise.resolve();
 
   constructor(
     private readonly redis: Redis,
@@ -97,6 +115,7 @@ export class AppTally implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.timer);
+    this.timer = undefined;
     await this.tell();
   }
 
@@ -105,31 +124,38 @@ export class AppTally implements OnApplicationShutdown {
     void this.tell();
   };
 
-  private async tell(): Promise<void> {
-    const counts = [...this.counts];
-    this.counts = new Map();
-    for (let at = 0; at < counts.length; at += mostInCall) {
-      const part = counts.slice(at, at + mostInCall);
-      const values = part.flatMap(([clientId, { requests, refused }]) => [clientId, requests, refused]);
-      try {
-        await callScript(this.redis, addScript, this.keysOf(0), [mostKept, keptMs, ...values], deadlineMs);
-      } catch {
-        // The watch over Redis has said that it is away; these are told with the next ones.
-        this.takeBack(counts.slice(at));
-        return;
-      }
+  private tell(): Promise<void> {
+    return (this.telling = this.telling.then(() => this.tellAll()));
+  }
+
+  private async tellAll(): Promise<void> {
+    try {
+      await this.tellBatches();
+      this.makeBatches();
+      await this.tellBatches();
+    } catch {
+      // The watch over Redis has said that it is away; these are told first when it is back.
+      this.timer ??= setTimeout(this.flush, flushEveryMs).unref();
     }
   }
 
-  private takeBack(counts: readonly (readonly [string, Count])[]): void {
-    for (const [clientId, { requests, refused }] of counts) {
-      const since = this.counts.get(clientId);
-      if (since) {
-        since.requests += requests;
-        since.refused += refused;
-      } else if (this.counts.size < mostApps) this.counts.set(clientId, { requests, refused });
+  private async tellBatches(): Promise<void> {
+    for (let batch = this.untold[0]; batch; batch = this.untold[0]) {
+      const values = [mostKept, keptMs, batch.number, ...batch.values];
+      await callScript(this.redis, addScript, batch.keys, values, deadlineMs);
+      this.untold.shift();
     }
-    this.timer ??= setTimeout(this.flush, flushEveryMs).unref();
+  }
+
+  private makeBatches(): void {
+    const counts = [...this.counts];
+    this.counts = new Map();
+    const keys = [...this.keysOf(0), `rl:{apps}:told:${this.node}`];
+    for (let at = 0; at < counts.length; at += mostInCall) {
+      const part = counts.slice(at, at + mostInCall);
+      const values = part.flatMap(([clientId, { requests, refused }]) => [clientId, requests, refused]);
+      this.untold.push({ number: (this.batches += 1), keys, values });
+    }
   }
 
   private keysOf(hoursAgo: 0 | 1): [requests: string, refused: string] {
