@@ -5,16 +5,14 @@ import { exported } from './exported.mjs';
 /** Here the question is what Redis decides; deciding without it is not to happen, whatever the machine does. */
 const DEADLINE_MS = '10000';
 
-/** @param {import('../peers/throttle.mjs').Config} config */
-export async function create({ redisUrl, keys, prefix, tier, plan }) {
+/** The store that decides, as the application builds it. @param {string} redisUrl */
+export async function openStore(redisUrl) {
   const [Config, Clock] = await exported('platform/config/index.js', 'Config', 'Clock');
   const [Log, Metrics] = await exported('platform/telemetry/index.js', 'Log', 'Metrics');
   const [Redis] = await exported('platform/redis/index.js', 'Redis');
   const [RedisWatch] = await exported('policy/throttling/redis-watch.js', 'RedisWatch');
   const [LocalLimits] = await exported('policy/throttling/local-limits.js', 'LocalLimits');
   const [LimitStore] = await exported('policy/throttling/limit-store.js', 'LimitStore');
-  const [LimitKeys] = await exported('policy/throttling/limit-keys.js', 'LimitKeys');
-  const [ruleOf] = await exported('policy/throttling/limits.js', 'ruleOf');
 
   const config = Config.from({ REDIS_URL: redisUrl, REDIS_DEADLINE_MS: DEADLINE_MS, LOG_LEVEL: 'silent' });
   const [clock, log, metrics] = [new Clock(), new Log(config), new Metrics()];
@@ -22,6 +20,22 @@ export async function create({ redisUrl, keys, prefix, tier, plan }) {
   const watch = new RedisWatch(redis, config, log, metrics);
   const store = new LimitStore(redis, config, clock, watch, new LocalLimits(clock, watch));
   await watch.onModuleInit();
+  return {
+    store,
+    metrics,
+    redis,
+    close() {
+      watch.onApplicationShutdown();
+      redis.onApplicationShutdown();
+    },
+  };
+}
+
+/** @param {import('../peers/throttle.mjs').Config} config */
+export async function create({ redisUrl, keys, prefix, tier, plan }) {
+  const [LimitKeys] = await exported('policy/throttling/limit-keys.js', 'LimitKeys');
+  const [ruleOf] = await exported('policy/throttling/limits.js', 'ruleOf');
+  const { store, metrics, close } = await openStore(redisUrl);
   const rule = ruleOf([
     { kind: 'window', name: 'post', requests: tier.limit, windowMs: tier.windowSeconds * 1000 },
     {
@@ -42,9 +56,6 @@ export async function create({ redisUrl, keys, prefix, tier, plan }) {
       const { values } = await metrics.registry.getSingleMetric('throttle_local_decisions_total').get();
       return { decidedLocally: values[0]?.value ?? 0 };
     },
-    async close() {
-      watch.onApplicationShutdown();
-      await redis.onApplicationShutdown();
-    },
+    close,
   };
 }
