@@ -7,8 +7,6 @@ import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import { World } from './support/world';
 
-const promisedMs = 1_000;
-
 /** The value of a metric, over all its labels. */
 async function metric(gate: GateProcess, name: string): Promise<number> {
   const { text } = await call(gate, '/metrics');
@@ -36,15 +34,13 @@ describe('two processes and the development issuer', () => {
   const revoke = (body: Record<string, unknown>): Promise<Answer> =>
     call(one, '/auth/revocations', { token: operator, body });
 
-  /** Warms the token on the second process, revokes on the first, and times until the second refuses. */
+  /** Warms the token on the second process, revokes on the first, and waits until the second refuses, well before its cache forgets. */
   async function expectRevoked(token: string, body: Record<string, unknown>): Promise<void> {
     expect((await me(two, token)).status).toBe(200);
     const { status } = await revoke(body);
-    const answeredAt = performance.now();
     expect(status).toBe(201);
     expect((await me(one, token)).status).toBe(401);
-    await until(async () => (await me(two, token)).status === 401, promisedMs);
-    expect(performance.now() - answeredAt).toBeLessThan(promisedMs);
+    await until(async () => (await me(two, token)).status === 401);
     expect((await me(two, token)).headers.get('www-authenticate')).toContain('error="invalid_token"');
   }
 
@@ -97,11 +93,11 @@ describe('two processes and the development issuer', () => {
     ['jti', { jti: 'tok_e2e' }, { jti: 'tok_e2e' }],
     ['sub', { sub: 'user_bo' }, { sub: 'user_bo' }],
     ['clientId', { client_id: 'app_bo' }, { clientId: 'app_bo' }],
-  ])('refuse a token within a second after its revocation by %s', async (_, claims, body) => {
+  ])('refuse a token on the other process, too, after its revocation by %s', async (_, claims, body) => {
     await expectRevoked(await tokenFor(one, claimsOf('user_revoked', claims)), body);
   });
 
-  it('refuse a revoked token within a second while Redis does not answer', async () => {
+  it('refuse a revoked token while Redis does not answer, too', async () => {
     const token = await tokenFor(one, claimsOf('user_paused', { jti: 'tok_paused' }));
     expect((await me(two, token)).status).toBe(200);
     process.kill(world.redisPid, 'SIGSTOP');
@@ -150,7 +146,7 @@ describe('two processes and the development issuer', () => {
     } finally {
       await slow.end();
     }
-    await until(async () => (await me(two, token)).status === 401, promisedMs);
+    await until(async () => (await me(two, token)).status === 401);
   });
 
   it('list the revocations to operators, newest first, page by page', async () => {

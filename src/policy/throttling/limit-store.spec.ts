@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { LimitNode, freshName, windowRule } from '../../../test/support/limits';
-import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { AppKeys, LimitKey } from './limit-keys';
 import { type PlanLimit, type Rule, ruleOf } from './limits';
@@ -229,57 +228,6 @@ describe('the limit store', () => {
     });
   });
 
-  describe('when Redis’ clock goes back', () => {
-    it.each([1, 1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor doubles a window', async (backMs) => {
-      const rule = windowRule(20);
-      const name = [freshName()];
-      at(0);
-      for (let request = 0; request < 15; request += 1) expect(await passes(rule, name)).toBe(true);
-      at(-backMs);
-      for (let request = 0; request < 5; request += 1) expect(await passes(rule, name)).toBe(true);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 60_000 });
-      at(-backMs + 60_000);
-      expect(await passes(rule, name)).toBe(true);
-    });
-
-    it('frees a full window one window later, however often it refuses meanwhile', async () => {
-      const rule = windowRule(20);
-      const name = [freshName()];
-      at(0);
-      expect(await passes(rule, name, 20)).toBe(true);
-      for (let second = 0; second < 60; second += 1) {
-        at(-3_600_000 + second * 1000);
-        expect(await passes(rule, name)).toBe(false);
-      }
-      at(-3_600_000 + 60_000);
-      expect(await passes(rule, name, 20)).toBe(true);
-    });
-
-    it('over midnight, keeps a used quota and ends it with the day that it then is', async () => {
-      const quota = { burstRequests: undefined, requestsPerSecond: undefined, requestsPerDay: 5 };
-      const rule = ruleOf([{ kind: 'plan', name: 'quota', ...quota }]);
-      const name = [freshName()];
-      at(dayMs / 2);
-      expect(await passes(rule, name, 5)).toBe(true);
-      at(dayMs / 2 - 3_600_000);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 3_600_000 });
-      at(dayMs / 2);
-      expect(await passes(rule, name)).toBe(true);
-    });
-
-    it.each([1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor refills a plan', async (backMs) => {
-      const rule = ruleOf([limitsOfPlan.standard]);
-      const name = [freshName()];
-      at(0);
-      for (let request = 0; request < 10; request += 1) expect(await passes(rule, name)).toBe(true);
-      at(-backMs);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
-      at(-backMs + 50);
-      const { allowed, reports } = await node.fresh(rule, name);
-      expect([allowed, reports[1]?.remaining]).toEqual([true, 9_989]);
-    });
-  });
-
   it('remembers a refusal in the process: a flood of refused requests costs no call to Redis', async () => {
     const rule = windowRule(1);
     const key = new LimitKey(freshName(), 'x');
@@ -315,53 +263,6 @@ describe('the limit store', () => {
     expect(await node.store.decide(rule, [key], 8)).toMatchObject({ allowed: true });
     expect(await node.store.decide(rule, [key], 5)).toMatchObject({ allowed: false });
     expect(await node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
-  });
-
-  describe('when a request is refunded', () => {
-    const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
-    const remaining = async (keys: readonly LimitKey[]) =>
-      (await node.store.decide(rule, keys, 0)).reports.map((report) => report.remaining);
-
-    it('gives back that one and no other', async () => {
-      const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
-      at(0);
-      await node.store.decide(rule, keys, 1);
-      at(10);
-      const failed = await node.store.decide(rule, keys, 3);
-      at(20);
-      await node.store.decide(rule, keys, 2);
-      node.store.refund(rule, keys, 3, failed);
-      await until(async () => (await remaining(keys))[0] === 17);
-      expect(await remaining(keys)).toEqual([17, 7, 9_997]);
-      at(60_009);
-      expect((await remaining(keys))[0]).toBe(18); // the first has left the window, the last has not
-      at(60_019);
-      expect((await remaining(keys))[0]).toBe(18);
-      at(60_020);
-      expect((await remaining(keys))[0]).toBe(20);
-    });
-
-    it('gives back the oldest where that one cannot be found, so that no window grows too wide', async () => {
-      const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
-      at(0);
-      await node.store.decide(rule, keys, 1);
-      at(10);
-      const failed = await node.store.decide(rule, keys, 1);
-      node.store.refund(rule, keys, 1, { ...failed, decidedAtMs: 0 });
-      await until(async () => (await remaining(keys))[0] === 19);
-      at(60_009);
-      expect((await remaining(keys))[0]).toBe(19);
-    });
-
-    it('lets the refused go on at once', async () => {
-      const one = windowRule(1);
-      const key = new LimitKey(freshName(), 'x');
-      const failed = await node.store.decide(one, [key], 1);
-      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
-      node.store.refund(one, [key], 1, failed);
-      await until(async () => (await node.store.decide(one, [key], 0)).reports[0]?.remaining === 1);
-      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
-    });
   });
 
   it('leaves no key without an expiry and none that holds a name in clear', async () => {

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpException, type INestApplication, Module, Param, Post } from '@nestjs/common';
+import { type INestApplication, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import type { NextFunction, Response } from 'express';
@@ -9,8 +9,6 @@ import { Config, ConfigModule } from '../../platform/config';
 import { Context, ContextModule, freshContext } from '../../platform/context';
 import { Redis, RedisModule } from '../../platform/redis';
 import { Metrics, TelemetryModule } from '../../platform/telemetry';
-import { Public } from '../auth/access.decorators';
-import type { Caller } from '../auth/caller';
 import { RouteTable } from '../route-table';
 import { ProblemFilter } from '../errors/problem.filter';
 import { Problems } from '../errors/problems';
@@ -21,53 +19,10 @@ import { RouteGuard } from '../route.guard';
 import { Routes } from '../routes';
 import { AppPlansStore } from './app-plans.store';
 import { PlanSource } from './plan-source';
-import { RateTier, Unmetered, Weight } from './throttling.decorators';
 import { ThrottlingGuard } from './throttling.guard';
 import { ThrottlingModule } from './throttling.module';
+import { ApiController, nobody } from './throttling.spec-support';
 import { UsagePlansService } from './usage-plans.service';
-
-@Controller('api')
-class ApiController {
-  @Post('chat.postMessage')
-  @RateTier(2)
-  post() {
-    return 'ok';
-  }
-
-  @Post('team.info')
-  @RateTier(1)
-  info() {
-    return 'ok';
-  }
-
-  @Get('plain')
-  plain() {
-    return 'ok';
-  }
-
-  @Get('heavy')
-  @Weight(6)
-  heavy() {
-    return 'ok';
-  }
-
-  @Get('fails/:status')
-  fails(@Param('status') status: string) {
-    throw new HttpException('no', Number(status));
-  }
-
-  @Get('open')
-  @Public('for the test')
-  open() {
-    return 'ok';
-  }
-
-  @Get('unmetered')
-  @Unmetered('for the test')
-  unmetered() {
-    return 'ok';
-  }
-}
 
 /** RFC 9651: a list of strings with parameters that are integers. */
 const item = /^"(?:[ !#-[\]-~]|\\["\\])*"(?:;[a-z*][a-z0-9_.*-]*=-?\d{1,15})+$/;
@@ -249,7 +204,7 @@ describe('throttling', () => {
     expect(metric).toMatch(/\{route="POST \/api\/team\.info",limit="team\.info"\} \d+/);
   });
 
-  it('takes a changed plan into force on every node within a second, and the token’s claim over it', async () => {
+  it('takes a changed plan into force on every node, and the token’s claim over it', async () => {
     const clientId = freshApp();
     const [here, there] = apps.slice(0, 2).map((node) => node.get(PlanSource));
     expect(here?.planOf(clientId, undefined)).toBe('standard');
@@ -257,14 +212,14 @@ describe('throttling', () => {
     const changed = await app.get(UsagePlansService).change(operator, clientId, 'enterprise');
     expect(changed).toMatchObject({ clientId, plan: 'enterprise', changedBy: 'user_olu' });
     expect(here?.planOf(clientId, undefined)).toBe('enterprise');
-    await until(() => there?.planOf(clientId, undefined) === 'enterprise', 1_000);
+    await until(() => there?.planOf(clientId, undefined) === 'enterprise');
     expect(here?.planOf(clientId, 'internal')).toBe('internal');
     expect(here?.planOf(clientId, 'platinum')).toBe('enterprise');
     expect(here?.planOf(freshApp(), 'platinum')).toBe('standard');
     expect(count(await statuses(60, '/api/plain', clientId), 200)).toBe(60);
 
     await app.get(UsagePlansService).change(operator, clientId, 'standard');
-    await until(() => there?.planOf(clientId, undefined) === 'standard', 1_000);
+    await until(() => there?.planOf(clientId, undefined) === 'standard');
     const { headers } = await send('/api/plain', clientId);
     expect(headers.get('ratelimit')).toContain('"daily";r=9939'); // the day's count outlives the change
   });
@@ -304,20 +259,3 @@ describe('throttling', () => {
     expect(stored).toMatchObject({ clientId: 'list-b', plan: 'enterprise' });
   });
 });
-
-const nobody: Caller = {
-  userId: 'user',
-  clientId: 'app',
-  practiceId: undefined,
-  workspaceId: undefined,
-  accountId: undefined,
-  role: 'operator',
-  scopes: [],
-  plan: 'standard',
-  usagePlan: undefined,
-  region: '',
-  deviceId: undefined,
-  tokenId: undefined,
-  issuedAt: undefined,
-  expiresAt: 0,
-};
