@@ -35,7 +35,9 @@ export async function inTurn(rounds, subjects, measure) {
   const results = new Map(subjects.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const subject of subjects) {
-      const result = await measure(subject, round);
+      const result = await measure(subject, round).catch((/** @type {unknown} */ error) => {
+        throw error instanceof Void ? new Void(`${subject.name}: ${error.message}`) : error;
+      });
       results.get(subject.name)?.push(result);
     }
   }
@@ -45,15 +47,16 @@ export async function inTurn(rounds, subjects, measure) {
 /**
  * One run of the load generator. Void unless `sent = answered + failed + pending`, and, with `expect`, unless every answer is one of those and none is missing.
  * @param {Omit<import('./load.mjs').Load, 'workload'> & { workload: string }} load `workload`: a file of `workloads/`.
- * @param {{ expect?: number[], nice?: number }} [options]
+ * @param {{ expect?: number[] }} [options]
  * @returns {Promise<import('./load.mjs').LoadResult>}
  */
-export async function load(load, { expect, nice } = {}) {
+export async function load(load, { expect } = {}) {
+  const rank = load.mode === 'closed' ? undefined : load.whenBusy === 'drop' ? 'last' : 'first';
   /** @type {import('./load.mjs').LoadResult} */
   const result = await runScript(
     'load.mjs',
     { ...load, workload: new URL(`workloads/${load.workload}`, import.meta.url).href },
-    { nice },
+    { rank },
   );
   const { sent, answered, failed, pending, statuses } = result;
   const counted = Object.values(statuses).reduce((sum, count) => sum + count, 0);

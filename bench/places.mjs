@@ -1,5 +1,5 @@
 // @ts-check
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 
@@ -49,7 +49,34 @@ export function pinned(place, command, args) {
   return cores === undefined ? [command, args] : ['taskset', ['-c', cores[place], command, ...args]];
 }
 
+/**
+ * Whom a process goes before on its core: `first`, everybody (what measures delays must not wait behind what it measures);
+ * `last`, nobody (what only floods); without, as all do.
+ * @typedef {'first' | 'last' | undefined} Rank
+ */
+
+/**
+ * The command line that runs `command` with that rank. `first` needs root, and is as all others are without.
+ * @param {Rank} rank @param {string} command @param {string[]} args
+ * @returns {[string, string[]]}
+ */
+export function ranked(rank, command, args) {
+  if (rank === 'first' && mayGoFirst) return ['chrt', ['--fifo', '1', command, ...args]];
+  if (rank === 'last') return ['nice', ['-n', '10', command, ...args]];
+  return [command, args];
+}
+
+const mayGoFirst = succeeds('chrt', ['--fifo', '1', 'true']);
+
+/** @param {string} command @param {string[]} args */
+function succeeds(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
 export const pinning =
   cores === undefined
     ? 'not pinned (no taskset, or one core): figures scatter more'
-    : `pinned with taskset: server on core ${cores.server}, load generator on ${cores.load}, databases and upstreams on ${cores.ground}`;
+    : `pinned with taskset: server on core ${cores.server}, load generator on ${cores.load}, databases and upstreams on ${cores.ground}` +
+      (mayGoFirst
+        ? ''
+        : '; the generator that measures delays has no right to go first (chrt): delays count its own waits');

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL, fileURLToPath } from 'node:url';
-import { pinned, root, scratch } from './places.mjs';
+import { pinned, ranked, root, scratch } from './places.mjs';
 
 /**
  * @typedef {object} Server
@@ -161,12 +161,12 @@ export async function stopAll() {
 
 /**
  * Runs a script of this folder to its end: JSON in, JSON out.
- * @param {string} script @param {unknown} input @param {{ place?: import('./places.mjs').Place, nice?: number }} [options]
+ * @param {string} script @param {unknown} input @param {{ place?: import('./places.mjs').Place, rank?: import('./places.mjs').Rank }} [options]
  * @returns {Promise<any>}
  */
-export async function runScript(script, input, { place = 'load', nice = 0 } = {}) {
+export async function runScript(script, input, { place = 'load', rank } = {}) {
   const [command, args] = pinned(place, process.execPath, [fileURLToPath(new URL(script, import.meta.url))]);
-  const child = nice === 0 ? spawn(command, args) : spawn('nice', ['-n', String(nice), command, ...args]);
+  const child = spawn(...ranked(rank, command, args));
   running.add(child);
   let out = '',
     err = '';

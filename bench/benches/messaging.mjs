@@ -168,7 +168,6 @@ async function neighbour({ dataDir }, { rounds, seconds, warmupSeconds }) {
   const results = await inTurn(rounds, [{ name: 'flooded' }, { name: 'alone' }], async ({ name }) => {
     if (name === 'alone') return (await polite()).latencyMs.p99;
     const flooding = load(
-      // The generator of the flood gives way to the other, whose delays are the result.
       {
         host,
         port,
@@ -181,7 +180,7 @@ async function neighbour({ dataDir }, { rounds, seconds, warmupSeconds }) {
         workload: 'fixed.mjs',
         args: { requests: [flood] },
       },
-      { expect: [200, 429], nice: 10 },
+      { expect: [200, 429] },
     );
     const [{ latencyMs }, { statuses }] = await Promise.all([polite(), flooding]);
     if (!(statuses[429] > 0.9 * FLOOD_PER_SECOND * seconds))

@@ -72,19 +72,15 @@ export default async function starvation(options) {
     floods = [];
   for (let round = 0; round < options.rounds; round++) {
     alone.push(await book());
-    const flooding = load(
-      // The generator of the flood gives way to that of the bookings, whose delays are the result.
-      {
-        ...flood,
-        connections: FLOOD_CONNECTIONS,
-        mode: 'open',
-        ratePerSecond: capacity * FLOOD,
-        whenBusy: 'drop',
-        warmupSeconds: FLOOD_LEAD_SECONDS,
-        seconds: warmupSeconds + seconds,
-      },
-      { nice: 10 },
-    );
+    const flooding = load({
+      ...flood,
+      connections: FLOOD_CONNECTIONS,
+      mode: 'open',
+      ratePerSecond: capacity * FLOOD,
+      whenBusy: 'drop',
+      warmupSeconds: FLOOD_LEAD_SECONDS,
+      seconds: warmupSeconds + seconds,
+    });
     const lead = new Promise((resolve) => setTimeout(resolve, FLOOD_LEAD_SECONDS * 1000));
     const [under, result] = await Promise.all([lead.then(book), flooding]);
     flooded.push(under);
