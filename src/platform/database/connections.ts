@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { WorkClass } from '../context';
+import { requestCancel } from './cancel-request';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
 import type { Statement } from './statement';
@@ -91,16 +92,9 @@ export class Connections {
     }
   }
 
-  /** Cancels what the server process runs, over a connection of its own, so that a full pool cannot prevent it. */
-  async cancel(serverProcessId: number): Promise<void> {
-    const client = new pg.Client({ connectionString: this.settings.url, connectionTimeoutMillis: connectTimeoutMs });
-    client.on('error', this.settings.onBroken);
-    try {
-      await client.connect();
-      await client.query('SELECT pg_cancel_backend($1)', [serverProcessId]);
-    } finally {
-      await client.end();
-    }
+  /** Cancels what the connection runs, past the pool, so that a full one cannot prevent it. */
+  async cancel(client: pg.PoolClient): Promise<void> {
+    await requestCancel(client, connectTimeoutMs);
   }
 
   /** Connections in use by that class now. */

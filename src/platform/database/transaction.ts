@@ -51,10 +51,9 @@ export class Transaction implements Sql {
     opening.catch(() => undefined); // seen again, and thrown, by the first statement and by the commit
     const transaction = new Transaction(client, connections.settings.preparedStatements, opening, context);
     const cancel = () => {
-      const { processID } = client as pg.PoolClient & { processID: number };
       // The cancellation may arrive after this transaction; the connection is given up, lest it hit somebody else's.
       transaction.broken = true;
-      connections.cancel(processID).catch(connections.settings.onBroken);
+      connections.cancel(client).catch(connections.settings.onBroken);
     };
     if (context) context.cancelStatement = cancel;
     try {
