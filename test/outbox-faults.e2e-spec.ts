@@ -1,20 +1,9 @@
-import {
-  allDone,
-  book,
-  cancel,
-  counted,
-  hold,
-  letTimePass,
-  practice,
-  seedPractices,
-  states,
-  waitsForLock,
-} from './outbox/happenings';
-import { Lane } from './outbox/lane';
-import { Outside } from './outbox/outside';
+import { allDone, book, cancel, counted, hold, letTimePass, practice, states, waitsForLock } from './outbox/happenings';
+import type { Outside } from './outbox/outside';
+import { Stage } from './outbox/stage';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
-import { World } from './support/world';
+import type { World } from './support/world';
 
 jest.setTimeout(180_000);
 
@@ -22,23 +11,19 @@ jest.setTimeout(180_000);
 const leaseSeconds = 60;
 
 describe('an event, whatever dies on its way', () => {
+  const stage = Stage.forTests();
   let world: World;
   let outside: Outside;
-  let lanes: Record<'sms' | 'crm' | 'analytics', Lane>;
+  let lanes: Stage['lanes'];
 
-  beforeEach(async () => {
-    [world, outside] = await Promise.all([World.create(), Outside.start()]);
-    await seedPractices(world);
-    lanes = { sms: new Lane(world, 'sms'), crm: new Lane(world, 'crm'), analytics: new Lane(world, 'analytics') };
-  });
-  afterEach(async () => {
-    for (const lane of Object.values(lanes)) lane.close();
-    await world.end();
-    await outside.end();
+  beforeEach(() => {
+    ({ world, outside, lanes } = stage());
   });
 
-  const startWorker = (concurrency = 4): Promise<GateProcess> =>
-    world.start({ GATEHOUSE_ROLE: 'worker', WORKER_CONCURRENCY: String(concurrency), ...outside.environment });
+  const startWorker = (concurrency?: number): Promise<GateProcess> => stage().start('worker', concurrency);
+  /** The worker that the last test left, or a new one, and no other. */
+  const oneWorker = (): Promise<GateProcess> => stage().only('worker');
+  const kill = (worker: GateProcess): Promise<void> => stage().kill(worker);
   const dropLocks = () => Promise.all(Object.values(lanes).map((lane) => lane.dropLocks()));
 
   /** Stops a process where it stands, but not inside a transaction, whose locks would stop everybody else, too. */
@@ -66,14 +51,15 @@ describe('an event, whatever dies on its way', () => {
     expect(sms.map(({ key }) => key).sort()).toEqual([...events].sort());
     expect(crm).toHaveLength(events.length);
     expect(await counted(world)).toBe(events.length);
+    stage().settle();
   }
 
   it('arrives when the relay is killed before it moved the event', async () => {
     const locked = await hold(world, 'LOCK TABLE event_deliveries IN SHARE MODE');
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 5);
     await until(() => waitsForLock(world, 'INSERT INTO event_deliveries'));
-    await worker.end('SIGKILL');
+    await kill(worker);
     await locked.release();
     expect(await states(world, events)).toEqual({});
     await startWorker();
@@ -81,12 +67,12 @@ describe('an event, whatever dies on its way', () => {
   });
 
   it('arrives when the process is killed between the commit of the deliveries and their publication', async () => {
-    const worker = await startWorker();
+    const worker = await oneWorker();
     await until(async () => (await lanes.sms.active()) === 0 && worker.log.includes('ready as'));
     process.kill(world.redisPid, 'SIGSTOP');
     const events = await book(world, 5);
     await until(async () => JSON.stringify(await states(world, events)).includes('"sms pending":5'));
-    await worker.end('SIGKILL');
+    await kill(worker);
     process.kill(world.redisPid, 'SIGCONT');
     await startWorker();
     await allArriveOnce(events);
@@ -94,10 +80,10 @@ describe('an event, whatever dies on its way', () => {
 
   it('arrives when it was drawn for a queue that never got it', async () => {
     await outside.mode({ sms: 'slow', crm: 'slow' });
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 20);
     await until(async () => (await outside.sent()).seen.crm >= 4 && (await lanes.crm.waiting()) > 0);
-    await worker.end('SIGKILL');
+    await kill(worker);
     await lanes.sms.loseUnnoticed();
     await outside.mode({ sms: 'ok', crm: 'ok' });
     await startWorker();
@@ -108,10 +94,10 @@ describe('an event, whatever dies on its way', () => {
 
   it('arrives when its worker is killed after the publication, with jobs waiting and taken', async () => {
     await outside.mode({ sms: 'slow', crm: 'slow' });
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 20);
     await until(async () => (await lanes.sms.active()) === 4 && (await lanes.crm.waiting()) > 0);
-    await worker.end('SIGKILL');
+    await kill(worker);
     await outside.mode({ sms: 'ok', crm: 'ok' });
     await dropLocks();
     await letTimePass(world, leaseSeconds);
@@ -122,11 +108,11 @@ describe('an event, whatever dies on its way', () => {
   it('has its effect once when the consumer is killed before the effect', async () => {
     await outside.mode({ sms: 'slow', crm: 'slow' });
     const locked = await hold(world, 'LOCK TABLE booking_daily_counts IN EXCLUSIVE MODE');
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 3);
     await until(async () => (await outside.sent()).seen.sms === 3 && (await outside.sent()).seen.crm === 3);
     await until(() => waitsForLock(world, 'INSERT INTO booking_daily_counts'));
-    await worker.end('SIGKILL');
+    await kill(worker);
     await locked.release();
     expect((await outside.sent()).sms).toEqual([]);
     await outside.mode({ sms: 'ok', crm: 'ok' });
@@ -138,11 +124,11 @@ describe('an event, whatever dies on its way', () => {
 
   it('has its effect once when the consumer is killed after the effect', async () => {
     await outside.mode({ sms: 'mute', crm: 'mute' });
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 3);
     await until(async () => (await outside.sent()).sms.length === 3 && (await outside.sent()).crm.length === 3);
     await until(async () => (await states(world, events))['analytics done'] === 3);
-    await worker.end('SIGKILL');
+    await kill(worker);
     expect(await states(world, events)).toEqual({ 'analytics done': 3, 'crm pending': 3, 'sms pending': 3 });
     await outside.mode({ sms: 'ok', crm: 'ok' });
     await dropLocks();
@@ -154,7 +140,7 @@ describe('an event, whatever dies on its way', () => {
 
   it('arrives when Redis is flushed while it waits', async () => {
     await outside.mode({ sms: 'slow', crm: 'slow' });
-    await startWorker();
+    await oneWorker();
     const events = await book(world, 50);
     await until(async () => (await lanes.sms.waiting()) === 46 && (await lanes.crm.waiting()) === 46);
     await lanes.sms.flushAll();
@@ -163,6 +149,7 @@ describe('an event, whatever dies on its way', () => {
   });
 
   it('is not kept out by what a flush left of its job', async () => {
+    await stage().none();
     const [event = ''] = await book(world, 1);
     await lanes.sms.leaveGhost(event);
     await startWorker();
@@ -174,7 +161,7 @@ describe('an event, whatever dies on its way', () => {
 
   it('is counted once however often its job is repeated', async () => {
     const locked = await hold(world, 'LOCK TABLE booking_daily_counts IN EXCLUSIVE MODE');
-    await startWorker();
+    await oneWorker();
     await startWorker();
     const events = await book(world, 10);
     await until(() => waitsForLock(world, 'INSERT INTO booking_daily_counts'));
@@ -187,17 +174,21 @@ describe('an event, whatever dies on its way', () => {
   });
 
   it('is delivered once with two relays at once', async () => {
-    await Promise.all([startWorker(), startWorker()]);
+    while (stage().size < 2) await startWorker();
     const events = (await Promise.all(Array.from({ length: 10 }, () => book(world, 30)))).flat();
     await allArriveOnce(events);
     expect((await outside.sent()).sms.filter(({ repeated }) => repeated > 0)).toEqual([]);
-    const [row] = await world.sql<{ most: number }>('SELECT max(attempts) AS most FROM event_deliveries');
+    const [row] = await world.sql<{ most: number }>(
+      'SELECT max(attempts) AS most FROM event_deliveries WHERE event_id = ANY($1)',
+      [events],
+    );
     expect(row?.most).toBe(1);
   });
 
   it('is not marked by an attempt that outlived its lease', async () => {
     await outside.mode({ sms: 'mute' });
     // Of one job at a time, so that it asks for no other: a frozen process would be handed one all the same.
+    await stage().none();
     const first = await startWorker(1);
     const [event = ''] = await book(world, 1);
     await until(async () => (await outside.sent()).seen.sms === 1);
@@ -220,6 +211,7 @@ describe('an event, whatever dies on its way', () => {
 
   it('leaves the CRM with the newest state, also where an attempt that outlived its lease writes last', async () => {
     await outside.mode({ crm: 'late' });
+    await stage().none();
     const first = await startWorker(1);
     const [booked = ''] = await book(world, 1);
     const meeting = async () => (await outside.sent()).crm[0];
@@ -237,11 +229,12 @@ describe('an event, whatever dies on its way', () => {
     first.signal('SIGCONT');
     await until(async () => (await meeting())?.writes.length === 4);
     expect((await meeting())?.properties.hs_meeting_outcome).toBe('CANCELED');
-    await until(async () => (await states(world, [booked]))['crm done'] === 1);
+    await until(async () => JSON.stringify(await states(world, [booked, cancelled])) === JSON.stringify(allDone(2)));
+    stage().settle();
   });
 
   it('lets a worker stop in order while Redis does not answer', async () => {
-    const worker = await startWorker();
+    const worker = await oneWorker();
     const events = await book(world, 2);
     await allArriveOnce(events);
     process.kill(world.redisPid, 'SIGSTOP');

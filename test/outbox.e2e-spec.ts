@@ -7,17 +7,16 @@ import {
   otherPractice,
   patientOf,
   practice,
-  seedPractices,
   slotOf,
   states,
 } from './outbox/happenings';
-import { Lane } from './outbox/lane';
-import { Outside } from './outbox/outside';
+import type { Outside } from './outbox/outside';
+import { Stage } from './outbox/stage';
 import { Client } from 'pg';
 import { call, tokenFor } from './support/api';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
-import { World } from './support/world';
+import type { World } from './support/world';
 
 jest.setTimeout(180_000);
 
@@ -27,23 +26,16 @@ interface DeadLetters {
 }
 
 describe('the events of bookings', () => {
+  const stage = Stage.forTests();
   let world: World;
   let outside: Outside;
-  let lanes: Record<'sms' | 'crm', Lane>;
+  let lanes: Stage['lanes'];
 
-  beforeEach(async () => {
-    [world, outside] = await Promise.all([World.create(), Outside.start()]);
-    await seedPractices(world);
-    lanes = { sms: new Lane(world, 'sms'), crm: new Lane(world, 'crm') };
-  });
-  afterEach(async () => {
-    for (const lane of Object.values(lanes)) lane.close();
-    await world.end();
-    await outside.end();
+  beforeEach(() => {
+    ({ world, outside, lanes } = stage());
   });
 
-  const start = (role: 'worker' | 'all' | 'api'): Promise<GateProcess> =>
-    world.start({ GATEHOUSE_ROLE: role, WORKER_CONCURRENCY: '4', ...outside.environment });
+  const oneWorker = (): Promise<GateProcess> => stage().only('worker');
   // A worker tells no address of an API, only that of its health and metrics.
   const metrics = async ({ log }: GateProcess): Promise<string> =>
     (await call({ url: /http:\/\/[\w.]+:\d+/.exec(log)?.[0] ?? '' }, '/metrics')).text;
@@ -56,86 +48,27 @@ describe('the events of bookings', () => {
     );
   };
 
-  it('reach the SMS provider, the CRM and the daily counter once each', async () => {
-    await start('worker');
-    const events = await book(world, 3);
-    await reach(events, allDone(3));
-    const { sms, crm, seen } = await outside.sent();
-    expect(sms.map(({ key }) => key).sort()).toEqual(events);
-    expect(sms[0]?.to).toBe('+15550100');
-    expect(sms[0]?.body).toMatch(
-      /^Practice practice_t001: your appointment is booked for \d{4}-\d\d-\d\d at \d\d:00\.$/,
-    );
-    expect(crm[0]?.uniqueId).toMatch(/^gatehouse_appointment_id=appt_/);
-    expect(crm[0]?.properties).toMatchObject({
-      hs_meeting_title: 'comprehensive_exam',
-      hs_meeting_outcome: 'SCHEDULED',
-    });
-    expect(seen).toEqual({ sms: 3, crm: 3 });
-    expect(await counted(world)).toBe(3);
-  });
-
-  it('are carried out with the tenant and the correlation id of the request that caused them', async () => {
-    await start('worker');
-    await outside.mode({ sms: 'reject' });
-    const [event = ''] = await book(world, 1, otherPractice);
-    await reach([event], { 'analytics done': 1, 'crm done': 1, 'sms dead': 1 });
-    const [row] = await world.sql<{ correlation_id: string }>(
-      'SELECT correlation_id FROM outbox_events WHERE id = $1',
-      [event],
-    );
-    expect((await outside.sent()).headers.crm).toMatchObject({
-      correlationId: row?.correlation_id,
-      idempotencyKey: event,
-    });
-    expect(await counted(world, otherPractice)).toBe(1);
-    expect(await counted(world, practice)).toBe(0);
-  });
-
-  it('reach patients while the CRM does not answer, and the CRM once it does', async () => {
-    await outside.mode({ crm: 'slow' });
-    await start('worker');
-    const events = await book(world, 40);
-    await reach(events, { 'analytics done': 40, 'crm pending': 40, 'sms done': 40 });
-    await outside.mode({ crm: 'ok' });
-    await reach(events, allDone(40));
-  });
-
-  it('are not thrown at a CRM that is down: after five failures one at a time asks whether it is back', async () => {
-    await outside.mode({ crm: 'down' });
-    const worker = await start('worker');
-    const events = await book(world, 100);
-    await reach(events, { 'analytics done': 100, 'crm pending': 100, 'sms done': 100 });
-    await until(async () => (await metrics(worker)).includes('event_consumer_circuit_open{consumer="crm"} 1'));
-    // Four were under way when the fifth failure came; a pause of a second and more stands before each further one.
-    expect((await outside.sent()).seen.crm).toBeLessThan(20);
-    await outside.mode({ crm: 'ok' });
-    await until(
-      async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false),
-    );
-    expect((await outside.sent()).crm).toHaveLength(100);
-  });
-
-  it('leave the CRM with the newest state, also where a cancellation overtakes its booking', async () => {
-    await outside.mode({ crm: 'late' });
-    await start('worker');
-    const [booked = ''] = await book(world, 1);
-    await until(async () => (await outside.sent()).seen.crm === 1);
-    const cancelled = await cancel(world, booked);
-    await reach([cancelled], { 'analytics done': 1, 'crm done': 1, 'sms done': 1 });
-    expect((await outside.sent()).crm).toMatchObject([
-      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled] },
-    ]);
-    await outside.mode({ crm: 'ok' });
-    await until(async () => (await states(world, [booked]))['crm done'] === 1);
-    expect((await outside.sent()).crm).toMatchObject([
-      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled, booked, booked] },
-    ]);
+  it('are seen by no tenant but their own, and by nobody without one', async () => {
+    await stage().none();
+    await book(world, 2);
+    const client = await world.runtimeClient();
+    const visible = async (tenant: string) => {
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+      const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox_events');
+      await client.query('ROLLBACK');
+      return rows[0]?.count;
+    };
+    try {
+      expect([await visible(practice), await visible(otherPractice), await visible('')]).toEqual([2, 0, 0]);
+      await expect(client.query('DELETE FROM outbox_events')).rejects.toThrow(/permission denied/);
+    } finally {
+      await client.end();
+    }
   });
 
   it('wait in Postgres, and a queue holds a bounded part of them, whatever one tenant has', async () => {
     await outside.mode({ sms: 'slow', crm: 'slow' });
-    await start('worker');
+    await oneWorker();
     const many = await book(world, 2_500);
     await until(async () => (await lanes.sms.waiting()) >= 900);
     const [few = ''] = await book(world, 1, otherPractice);
@@ -151,11 +84,93 @@ describe('the events of bookings', () => {
       [few],
     );
     expect(before?.count).toBeLessThan(1_600);
-  }, 60_000);
+  });
+
+  it('reach the SMS provider, the CRM and the daily counter once each', async () => {
+    await oneWorker();
+    const events = await book(world, 3);
+    await reach(events, allDone(3));
+    const { sms, crm, seen } = await outside.sent();
+    expect(sms.map(({ key }) => key).sort()).toEqual(events);
+    expect(sms[0]?.to).toBe('+15550100');
+    expect(sms[0]?.body).toMatch(
+      /^Practice practice_t001: your appointment is booked for \d{4}-\d\d-\d\d at \d\d:00\.$/,
+    );
+    expect(crm[0]?.uniqueId).toMatch(/^gatehouse_appointment_id=appt_/);
+    expect(crm[0]?.properties).toMatchObject({
+      hs_meeting_title: 'comprehensive_exam',
+      hs_meeting_outcome: 'SCHEDULED',
+    });
+    expect(seen).toEqual({ sms: 3, crm: 3 });
+    expect(await counted(world)).toBe(3);
+    stage().settle();
+  });
+
+  it('are carried out with the tenant and the correlation id of the request that caused them', async () => {
+    await oneWorker();
+    await outside.mode({ sms: 'reject' });
+    const [event = ''] = await book(world, 1, otherPractice);
+    await reach([event], { 'analytics done': 1, 'crm done': 1, 'sms dead': 1 });
+    const [row] = await world.sql<{ correlation_id: string }>(
+      'SELECT correlation_id FROM outbox_events WHERE id = $1',
+      [event],
+    );
+    expect((await outside.sent()).headers.crm).toMatchObject({
+      correlationId: row?.correlation_id,
+      idempotencyKey: event,
+    });
+    expect(await counted(world, otherPractice)).toBe(1);
+    expect(await counted(world, practice)).toBe(0);
+    stage().settle();
+  });
+
+  it('reach patients while the CRM does not answer, and the CRM once it does', async () => {
+    await outside.mode({ crm: 'slow' });
+    await oneWorker();
+    const events = await book(world, 40);
+    await reach(events, { 'analytics done': 40, 'crm pending': 40, 'sms done': 40 });
+    await outside.mode({ crm: 'ok' });
+    await reach(events, allDone(40));
+    stage().settle();
+  });
+
+  it('are not thrown at a CRM that is down: after five failures one at a time asks whether it is back', async () => {
+    await outside.mode({ crm: 'down' });
+    const worker = await oneWorker();
+    const events = await book(world, 100);
+    await reach(events, { 'analytics done': 100, 'crm pending': 100, 'sms done': 100 });
+    await until(async () => (await metrics(worker)).includes('event_consumer_circuit_open{consumer="crm"} 1'));
+    // Four were under way when the fifth failure came; a pause of a second and more stands before each further one.
+    expect((await outside.sent()).seen.crm).toBeLessThan(20);
+    await outside.mode({ crm: 'ok' });
+    await until(
+      async () => (await states(world, events))['crm done'] === 100 || (await letTimePass(world, 300), false),
+    );
+    expect((await outside.sent()).crm).toHaveLength(100);
+    stage().settle();
+  });
+
+  it('leave the CRM with the newest state, also where a cancellation overtakes its booking', async () => {
+    await outside.mode({ crm: 'late' });
+    await oneWorker();
+    const [booked = ''] = await book(world, 1);
+    await until(async () => (await outside.sent()).seen.crm === 1);
+    const cancelled = await cancel(world, booked);
+    await reach([cancelled], { 'analytics done': 1, 'crm done': 1, 'sms done': 1 });
+    expect((await outside.sent()).crm).toMatchObject([
+      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled] },
+    ]);
+    await outside.mode({ crm: 'ok' });
+    await reach([booked, cancelled], allDone(2));
+    expect((await outside.sent()).crm).toMatchObject([
+      { properties: { hs_meeting_outcome: 'CANCELED' }, writes: [cancelled, booked, booked] },
+    ]);
+    stage().settle();
+  });
 
   it('that a provider refuses for good are dead letters, which an operator lists and retries', async () => {
     await outside.mode({ sms: 'reject' });
-    const gate = await start('all');
+    const gate = await stage().only('all');
     const operator = await tokenFor(gate, { sub: 'olga', role: 'operator' });
     const events = await book(world, 3);
     await reach(events, { 'analytics done': 3, 'crm done': 3, 'sms dead': 3 });
@@ -189,18 +204,20 @@ describe('the events of bookings', () => {
     for (const id of ['evt_0000.sms', 'nonsense'])
       expect((await retry(id)).body).toMatchObject({ status: 404, code: 'dead_letter_unknown' });
     expect((await retry('..%2f..')).body).toMatchObject({ status: 403, ruleId: 'path-traversal' });
+    stage().settle();
   });
 
   it('that are dead are nobody else’s to see', async () => {
-    const gate = await start('all');
+    const gate = await stage().only('all');
     const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
     expect((await call(gate, '/dead-letters')).status).toBe(401);
     expect((await call(gate, '/dead-letters', { token: agent })).status).toBe(403);
     expect((await call(gate, '/dead-letters/evt_0000.sms/retry', { method: 'POST', token: agent })).status).toBe(403);
+    stage().settle();
   });
 
   it('wake the worker of another process, once for many', async () => {
-    const gate = await start('api');
+    const gate = await stage().only('api');
     const claims = { sub: 'sam', role: 'scheduling_agent', practice_id: practice, usage_plan: 'internal' };
     const agent = await tokenFor(gate, claims);
     const listener = new Client({ connectionString: world.superuserUrl });
@@ -222,10 +239,12 @@ describe('the events of bookings', () => {
     } finally {
       await listener.end();
     }
+    stage().settle();
   });
 
   it('are carried from a booking over HTTP to its consumers, and so is its cancellation', async () => {
-    const [gate, worker] = await Promise.all([start('api'), start('worker')]);
+    const gate = await stage().only('api');
+    const worker = await stage().start('worker');
     const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
     const body = { patientId: patientOf(practice), slotId: slotOf(practice, 2_900), type: 'comprehensive_exam' };
     const booked = await call(gate, '/appointments', {
@@ -248,22 +267,6 @@ describe('the events of bookings', () => {
     expect(cancelled.status).toBe(200);
     await until(async () => (await outside.sent()).crm[0]?.properties.hs_meeting_outcome === 'CANCELED');
     await until(async () => (await outside.sent()).sms[1]?.body.includes('was cancelled') === true);
-  });
-
-  it('are seen by no tenant but their own, and by nobody without one', async () => {
-    await book(world, 2);
-    const client = await world.runtimeClient();
-    const visible = async (tenant: string) => {
-      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
-      const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox_events');
-      await client.query('ROLLBACK');
-      return rows[0]?.count;
-    };
-    try {
-      expect([await visible(practice), await visible(otherPractice), await visible('')]).toEqual([2, 0, 0]);
-      await expect(client.query('DELETE FROM outbox_events')).rejects.toThrow(/permission denied/);
-    } finally {
-      await client.end();
-    }
+    stage().settle();
   });
 });
