@@ -12,11 +12,19 @@ describe('the reader of a body', () => {
     server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
-  afterAll(() => server.close());
+  const sockets: Socket[] = [];
+  afterAll(async () => {
+    // One that ended only its own side stays open until its owner destroys it.
+    for (const socket of sockets) socket.destroy();
+    const closed = once(server, 'close');
+    server.close();
+    await closed;
+  });
 
   /** Sends half a body; gives what the server made of it, and the request it made it of. */
   const reading = async () => {
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    sockets.push(socket);
     socket.on('error', () => undefined);
     const arrived = once(server, 'request') as Promise<Parameters<typeof readBody>>;
     socket.write(head);
