@@ -114,6 +114,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
   const path = joined(Reflect.getMetadata(PATH_METADATA, controller), Reflect.getMetadata(PATH_METADATA, handler));
   const isPublic = read<string>(Public);
   const crossTenant = read<string>(CrossTenant);
+  const inputs = inputsOf(controller, property);
   return {
     name: `${method} ${path}`,
     method,
@@ -125,7 +126,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     scopes: read(Scopes),
     tenant: isPublic !== undefined || crossTenant !== undefined ? undefined : (read<TenantKind>(Tenant) ?? 'practice'),
     crossTenant,
-    tokenField: read(TokenField),
+    tokenField: inputs.body && read(TokenField),
     tier: read(RateTier),
     unmetered: read(Unmetered),
     weight: read(Weight) ?? 1,
@@ -135,7 +136,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     answer: read(Responds),
     errorShape: read(ErrorsAs),
     body: read(TakesBody) ?? {},
-    inputs: inputsOf(controller, property),
+    inputs,
   };
 }
 

@@ -3,6 +3,7 @@ import {
   type Caller,
   CurrentCaller,
   ErrorsAs,
+  PostOrGet,
   RateTier,
   Responds,
   Scopes,
@@ -40,7 +41,7 @@ import { slackErrors } from './slack-errors';
 export class ConversationsController {
   constructor(private readonly conversations: ConversationsService) {}
 
-  @Post('conversations.list')
+  @PostOrGet('conversations.list')
   @Scopes('channels:read')
   @RateTier(2)
   @Responds(200, ChannelsView)
@@ -48,7 +49,7 @@ export class ConversationsController {
     return ok(this.conversations.list(caller, request).then(channelsView));
   }
 
-  @Post('conversations.history')
+  @PostOrGet('conversations.history')
   @Scopes('channels:history')
   @RateTier(3)
   @Responds(200, HistoryView)
@@ -56,7 +57,7 @@ export class ConversationsController {
     return ok(this.conversations.history(caller, request).then(historyView));
   }
 
-  @Post('conversations.replies')
+  @PostOrGet('conversations.replies')
   @Scopes('channels:history')
   @RateTier(3)
   @Responds(200, HistoryView)
@@ -64,7 +65,7 @@ export class ConversationsController {
     return ok(this.conversations.replies(caller, request).then(historyView));
   }
 
-  @Post('conversations.members')
+  @PostOrGet('conversations.members')
   @Scopes('channels:read')
   @RateTier(3)
   @Responds(200, MembersView)

@@ -1,8 +1,9 @@
-import { Body, Controller, Post } from '@nestjs/common';
+import { Body, Controller } from '@nestjs/common';
 import {
   type Caller,
   CurrentCaller,
   ErrorsAs,
+  PostOrGet,
   RateTier,
   Responds,
   Scopes,
@@ -34,13 +35,13 @@ import { slackErrors } from './slack-errors';
 export class DirectoryController {
   constructor(private readonly directory: DirectoryService) {}
 
-  @Post('auth.test')
+  @PostOrGet('auth.test')
   @Responds(200, AuthTestView)
   test(@CurrentCaller() caller: Caller, @Body() _none: NoArguments) {
     return ok(this.directory.identity(caller).then(authTestView(caller)));
   }
 
-  @Post('team.info')
+  @PostOrGet('team.info')
   @Scopes('team:read')
   @RateTier(1)
   @Responds(200, TeamInfoView)
@@ -48,7 +49,7 @@ export class DirectoryController {
     return ok(this.directory.team(caller).then(teamInfoView));
   }
 
-  @Post('users.info')
+  @PostOrGet('users.info')
   @Scopes('users:read')
   @RateTier(1)
   @Responds(200, OneUserView)
@@ -56,7 +57,7 @@ export class DirectoryController {
     return ok(this.directory.user(caller, user).then(oneUserView));
   }
 
-  @Post('users.list')
+  @PostOrGet('users.list')
   @Scopes('users:read')
   @RateTier(3)
   @Responds(200, UsersView)

@@ -8,18 +8,11 @@ import { ConversationsService } from './conversations.service';
 import { DirectoryController } from './directory.controller';
 import { DirectoryRepository } from './directory.repository';
 import { DirectoryService } from './directory.service';
-import { ReadingController } from './reading.controller';
 import { UnknownMethodController } from './unknown-method.controller';
 
 @Module({
   // The last one takes what no other has.
-  controllers: [
-    ChatController,
-    ConversationsController,
-    DirectoryController,
-    ReadingController,
-    UnknownMethodController,
-  ],
+  controllers: [ChatController, ConversationsController, DirectoryController, UnknownMethodController],
   providers: [
     ChatRepository,
     ChatService,
