@@ -54,8 +54,13 @@ describe('the limit of an address', () => {
   it('locks nobody out when the clock is set back by an hour', () => {
     const limit = new AddressLimit(10, 10);
     passes(limit, 'a', start, 10);
-    expect(limit.take('a', start - 3_600_000 + 1_100)).toBeGreaterThan(0);
-    expect(limit.take('a', start - 3_600_000 + 1_100)).toBeLessThanOrEqual(100);
+    const back = start - 3_600_000 + 1_100;
+    const waitMs = limit.take('a', back);
+    expect(waitMs).toBeGreaterThan(0);
+    expect(waitMs).toBeLessThanOrEqual(100);
+    expect(limit.take('a', back + waitMs / 2)).toBeCloseTo(waitMs / 2, 1);
+    expect(limit.take('a', back + waitMs)).toBe(0);
+    expect(passes(limit, 'a', back + waitMs + 1_000, 20)).toBe(10);
   });
 
   it('keeps a limited address limited under a flood of others, in bounded memory', () => {

@@ -47,10 +47,9 @@ export class AddressLimit {
   take(key: string, nowMs: number): WaitMilliseconds {
     const known = this.fullAt.get(key);
     if (known !== undefined) {
-      const fullAt = this.spent(known, nowMs);
-      if (fullAt - nowMs > this.burstMs) return fullAt - nowMs - this.burstMs;
-      this.fullAt.set(key, fullAt);
-      return 0;
+      const { fullAt, waitMs } = this.judged(known, nowMs);
+      if (fullAt !== known) this.fullAt.set(key, fullAt);
+      return waitMs;
     }
     this.forgetFull(nowMs);
     if (this.fullAt.size < this.capacity) {
@@ -58,15 +57,19 @@ export class AddressLimit {
       return 0;
     }
     const cell = this.cellOf(key);
-    const fullAt = this.spent(this.shared[cell] ?? 0, nowMs);
-    if (fullAt - nowMs > this.burstMs) return fullAt - nowMs - this.burstMs;
+    const { fullAt, waitMs } = this.judged(this.shared[cell] ?? 0, nowMs);
     this.shared[cell] = fullAt;
-    return 0;
+    return waitMs;
   }
 
-  /** The bucket after one more request. A clock that was set back must not lock anyone out: no bucket owes more than it holds. */
-  private spent(fullAt: number, nowMs: number): number {
-    return Math.min(Math.max(fullAt, nowMs), nowMs + this.burstMs) + this.intervalMs;
+  /**
+   * The bucket after one more request. A clock that was set back must not lock anyone out: no bucket owes more than it holds,
+   * and that is kept where the request is refused, too; else each refusal would begin the wait anew.
+   */
+  private judged(known: number, nowMs: number): { fullAt: number; waitMs: WaitMilliseconds } {
+    const owed = Math.min(Math.max(known, nowMs), nowMs + this.burstMs);
+    const waitMs = owed + this.intervalMs - nowMs - this.burstMs;
+    return waitMs > 0 ? { fullAt: owed, waitMs } : { fullAt: owed + this.intervalMs, waitMs: 0 };
   }
 
   private forgetFull(nowMs: number): void {
