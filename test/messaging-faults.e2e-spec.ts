@@ -1,0 +1,148 @@
+import IORedis from 'ioredis';
+import { requestsPerMinuteOfTier } from '../src/policy/throttling/usage-plans';
+import { call } from './support/api';
+import { Flood } from './support/flood';
+import { HeldClock } from './support/held-clock';
+import type { GateProcess } from './support/process';
+import { until } from './support/until';
+import { seedWorkspace, type Workspace } from './support/workspace';
+import { World } from './support/world';
+
+jest.setTimeout(120_000);
+
+const limit = requestsPerMinuteOfTier[2];
+const hourMs = 3_600_000;
+
+/** The time stands still, so that all posts of a flood lie in one window. Every app asks for more than three times its limit. */
+describe('posts in a flood', () => {
+  let world: World;
+  let clock: HeldClock;
+  let gates: GateProcess[];
+  let workspace: Workspace;
+  let flood: Flood;
+
+  beforeAll(async () => {
+    world = await World.create({ ownPostgres: true });
+    clock = new HeldClock(world);
+    workspace = await seedWorkspace(world, 'x');
+    const environment = { GATEHOUSE_ROLE: 'api', ...clock.environment };
+    gates = [await world.start(environment), await world.start(environment)];
+  });
+  afterAll(() => world.end());
+
+  beforeEach(async () => {
+    await decidedByRedis();
+    flood = await Flood.start(gates, workspace);
+    flood.goOnTo(12);
+    await flood.each(3);
+  });
+  afterEach(() => flood.end());
+
+  const metric = async (gate: GateProcess, name: string) => {
+    const { text } = await call(gate, '/metrics');
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+  const decidedByRedis = () =>
+    until(async () => {
+      const degraded = await Promise.all(gates.map((gate) => metric(gate, 'throttle_degraded')));
+      return degraded.every((value) => value === 0);
+    }, 45_000);
+  const decidedLocally = async () => {
+    const counts = await Promise.all(gates.map((gate) => metric(gate, 'throttle_local_decisions_total')));
+    return counts.reduce((sum, count) => sum + count, 0);
+  };
+  /** Goes on until every app was refused behind the fault; tells how many posts of each were accepted, and of how many since. */
+  const accepted = async (since = 0) => {
+    flood.goOnTo(3 * limit + 10);
+    await flood.each(3 * limit + 10);
+    await flood.end();
+    expect(flood.wrong).toEqual([]);
+    expect(await flood.contradictions(world)).toEqual([]);
+    const counts = flood.names.map((app) => {
+      const posts = flood.of(app, 'posted');
+      return { inAll: posts.length, since: posts.filter(({ sentAt }) => sentAt > since).length };
+    });
+    return { most: Math.max(...counts.map(({ inAll }) => inAll)), mostSince: Math.max(...counts.map((c) => c.since)) };
+  };
+  const unexcused = () => flood.posts.filter(({ outcome }) => outcome === 'unavailable');
+
+  it.each([
+    ['killed', 'SIGKILL'],
+    ['restarted', 'SIGTERM'],
+  ] as const)('are kept while Redis is %s; what it forgot is granted again once', async (_, signal) => {
+    const before = await decidedLocally();
+    const pid = world.redisPid;
+    process.kill(pid, signal);
+    await flood.each(12);
+    await until(() => ![pid, 0].includes(world.redisPid));
+    const backAt = performance.now();
+    expect(await decidedLocally()).toBeGreaterThan(before);
+    await decidedByRedis();
+    const { most, mostSince } = await accepted(backAt);
+    expect(unexcused()).toEqual([]);
+    expect(mostSince).toBeLessThanOrEqual(limit);
+    expect(most).toBeLessThanOrEqual(2 * limit);
+  });
+
+  it('are kept while Redis is emptied; what it forgot is granted again once', async () => {
+    const redis = new IORedis(world.redisUrl);
+    try {
+      await redis.flushall();
+    } finally {
+      redis.disconnect();
+    }
+    const emptiedAt = performance.now();
+    const { most, mostSince } = await accepted(emptiedAt);
+    expect(unexcused()).toEqual([]);
+    expect(mostSince).toBeLessThanOrEqual(limit);
+    expect(most).toBeLessThanOrEqual(2 * limit);
+  });
+
+  it('are kept while Redis stands still, within one allowance: what was granted without it counts behind it', async () => {
+    const before = await decidedLocally();
+    const pid = world.redisPid;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await flood.each(12);
+      flood.goOnTo(30);
+      await flood.each(30);
+      expect(await decidedLocally()).toBeGreaterThan(before + 30);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await decidedByRedis();
+    const { most } = await accepted();
+    expect(unexcused()).toEqual([]);
+    expect(most).toBeLessThanOrEqual(limit);
+    expect(most).toBeGreaterThanOrEqual(limit / 2);
+  });
+
+  it('are kept while all clocks go back an hour, within one allowance', async () => {
+    clock.advance(-hourMs);
+    // The limit of an address knows only that its bucket was not full: it is filled anew, while time goes on.
+    await Promise.all(gates.map((gate) => call(gate, '/health/live')));
+    clock.advance(1_000);
+    // As if Postgres had given its newest times by a clock that was an hour ahead.
+    await world.sql(
+      `BEGIN; LOCK TABLE channels IN EXCLUSIVE MODE;
+       UPDATE channels SET last_ts = last_ts + ${hourMs * 1_000}; UPDATE messages SET ts = ts + ${hourMs * 1_000}; COMMIT`,
+    );
+    const { most } = await accepted();
+    expect(unexcused()).toEqual([]);
+    expect(most).toBeLessThanOrEqual(limit);
+    expect(most).toBeGreaterThanOrEqual(limit / 2);
+  });
+
+  it('are kept while Postgres restarts, or refused with 503 and a correlation id, which costs nothing', async () => {
+    process.kill(world.postgresPid, 'SIGINT');
+    flood.goOnTo(Infinity);
+    await until(() => unexcused().length > 0 || flood.wrong.length > 0, 45_000);
+    const refused = unexcused().length;
+    await flood.each(limit / 2, 'posted');
+    await flood.each(1, 'limited');
+    flood.goOnTo(0);
+    const { most } = await accepted();
+    expect(unexcused().length).toBeGreaterThanOrEqual(refused);
+    expect(most).toBeLessThanOrEqual(limit);
+  });
+});
