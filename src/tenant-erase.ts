@@ -1,19 +1,20 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { recordProgram } from './platform/audit';
-import { eraseTenant, survives } from './platform/tenant-data';
+import { eraseTenant, survives, tenantNamed } from './platform/tenant-data';
 import { needed, runProgram, say } from './program';
 
-const usage = 'npm run tenant:erase -- --practice practice_p001 --confirm practice_p001';
+const usage = 'npm run tenant:erase -- (--practice | --workspace) <id> --confirm <id>';
 
-/** Deletes all of one practice's data, for good. */
+/** Deletes all of one tenant's data, for good. */
 runProgram(process.env, async (config) => {
-  const { values } = parseArgs({ options: { practice: { type: 'string' }, confirm: { type: 'string' } } });
-  const { practice, confirm } = values;
-  if (practice === undefined || confirm !== practice) throw new Error(`Erasing cannot be undone: ${usage}`);
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { practice: text, workspace: text, confirm: text } });
+  const tenant = tenantNamed(values);
+  if (tenant === undefined || values.confirm !== tenant.id) throw new Error(`Erasing cannot be undone: ${usage}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');
-  await recordProgram(config, practice, 'tenant.erase');
-  const counts = await eraseTenant(ownerUrl, practice);
+  await recordProgram(config, tenant, 'tenant.erase');
+  const counts = await eraseTenant(ownerUrl, tenant);
   for (const [table, count] of counts) say(`${table}: ${count} deleted`);
   say(`kept: ${survives.join(', ')}`);
   return 0;

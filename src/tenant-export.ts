@@ -2,20 +2,22 @@ import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { recordProgram } from './platform/audit';
 import { cipherOf } from './platform/secrets';
-import { exportTenant } from './platform/tenant-data';
+import { exportTenant, tenantNamed } from './platform/tenant-data';
 import { needed, runProgram, say } from './program';
 
-const usage = 'npm run tenant:export -- --practice practice_p001 --out file.ndjson';
+const usage = 'npm run tenant:export -- (--practice | --workspace) <id> --out file.ndjson';
 
-/** All of one practice's data in a file, for the practice. */
+/** All of one tenant's data in a file, for the tenant. */
 runProgram(process.env, async (config, interrupted) => {
-  const { values } = parseArgs({ options: { practice: { type: 'string' }, out: { type: 'string' } } });
-  const { practice, out } = values;
-  if (practice === undefined || out === undefined) throw new Error(usage);
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { practice: text, workspace: text, out: text } });
+  const { out } = values;
+  const tenant = tenantNamed(values);
+  if (tenant === undefined || out === undefined) throw new Error(usage);
   const cipher = await cipherOf(config);
-  await recordProgram(config, practice, 'tenant.export');
+  await recordProgram(config, tenant, 'tenant.export');
   const url = needed(config, 'DATABASE_URL');
-  const counts = await exportTenant({ url, practiceId: practice, file: out, cipher, interrupted });
+  const counts = await exportTenant({ url, tenant, file: out, cipher, interrupted });
   for (const [table, count] of counts) say(`${table}: ${count}`);
   return 0;
 });

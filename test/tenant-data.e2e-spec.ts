@@ -29,7 +29,7 @@ const tenantColumns: Readonly<Record<string, string>> = {
   staff: 'practice_id',
 };
 
-/** Tables of tenants that are no practices; found, and empty for one. */
+/** Tables of workspaces; found, and empty for a practice (for a workspace: `workspace-data.e2e-spec.ts`). */
 const workspaceTables = ['channel_members', 'channels', 'messages', 'workspace_users', 'workspaces'];
 
 /** Each test starts programs, some several. */

@@ -1,12 +1,13 @@
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { Client, escapeIdentifier } from 'pg';
 import type { FieldCipher } from '../secrets';
+import { nameOf, type Tenant, tenantHomes } from './tenant';
 import { encryptedSuffix, parentsFirst, type TenantTable, tenantTablesText } from './tenant-tables';
 
 export interface ExportRequest {
   /** Postgres as the runtime role: row-level security keeps every other tenant's rows out, whatever this file says. */
   readonly url: string;
-  readonly practiceId: string;
+  readonly tenant: Tenant;
   /** Must not exist yet. */
   readonly file: string;
   readonly cipher: FieldCipher;
@@ -23,15 +24,15 @@ interface ExportedRow {
 }
 
 /**
- * Writes all rows of one practice as NDJSON, `{ "table", "row" }` a line, parents before children, as they were at one
- * moment. Encrypted fields are decrypted: the data are the practice's. The file is readable by its owner alone, and is
+ * Writes all rows of one tenant as NDJSON, `{ "table", "row" }` a line, parents before children, as they were at one
+ * moment. Encrypted fields are decrypted: the data are the tenant's. The file is readable by its owner alone, and is
  * there only once it is whole.
  * @returns rows by table
- * @throws Error for an unknown practice, a table that the role cannot read, a file that exists, a draft that another export
+ * @throws Error for an unknown tenant, a table that the role cannot read, a file that exists, a draft that another export
  *   left or still writes; FieldUndecryptable
  */
 export async function exportTenant(request: ExportRequest): Promise<Map<string, number>> {
-  const { url, practiceId, file, cipher, interrupted } = request;
+  const { url, tenant, file, cipher, interrupted } = request;
   const draft = `${file}.partial`;
   // Written synchronously: whoever is interrupted is between two statements, and knows whether the draft is there.
   interrupted.throwIfAborted();
@@ -42,9 +43,9 @@ export async function exportTenant(request: ExportRequest): Promise<Map<string, 
   try {
     await client.connect();
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [practiceId]);
-    const { rowCount } = await client.query('SELECT FROM practices WHERE id = $1', [practiceId]);
-    if (rowCount === 0) throw new Error(`There is no practice ${practiceId}`);
+    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [tenant.id]);
+    const { rowCount } = await client.query(`SELECT FROM ${tenantHomes[tenant.kind]} WHERE id = $1`, [tenant.id]);
+    if (rowCount === 0) throw new Error(`There is no ${nameOf(tenant)}`);
     const { rows: tables } = await client.query<TenantTable>(tenantTablesText);
     const unreadable = tables.filter(({ isReadable }) => !isReadable).map(({ name }) => name);
     if (unreadable.length > 0) {
@@ -52,7 +53,7 @@ export async function exportTenant(request: ExportRequest): Promise<Map<string, 
     }
     const counts = new Map<string, number>();
     for (const table of parentsFirst(tables)) {
-      counts.set(table.name, await exportTable(client, descriptor, table, practiceId, cipher));
+      counts.set(table.name, await exportTable(client, descriptor, table, tenant.id, cipher));
     }
     await client.query('COMMIT');
     interrupted.throwIfAborted();
@@ -73,7 +74,7 @@ function openDraft(draft: string): number {
     return openSync(draft, 'wx', 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const what = 'PHI in plain text, of an export that was killed or that still runs';
+    const what = 'the data of a tenant in plain text, of an export that was killed or that still runs';
     throw new Error(`${draft} exists: ${what}. If none runs, delete it and start again`, { cause: error });
   }
 }
@@ -82,7 +83,7 @@ async function exportTable(
   client: Client,
   descriptor: number,
   table: TenantTable,
-  practiceId: string,
+  tenantId: string,
   cipher: FieldCipher,
 ): Promise<number> {
   const { name, tenantColumn, encryptedColumns } = table;
@@ -96,11 +97,11 @@ async function exportTable(
   await client.query(
     `DECLARE rows NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${escapeIdentifier(name)} t
      WHERE t.${escapeIdentifier(tenantColumn)} = $1`,
-    [practiceId, encryptedColumns],
+    [tenantId, encryptedColumns],
   );
   const decrypted = (row: ExportedRow, column: string): string => {
     const value = row[`${column}${encryptedSuffix}`] ?? null;
-    const place = { table: name, column, tenant: practiceId, row: row['row id'] ?? '' };
+    const place = { table: name, column, tenant: tenantId, row: row['row id'] ?? '' };
     return `,${JSON.stringify(column)}:${JSON.stringify(value === null ? null : cipher.decrypt(place, value))}`;
   };
   let count = 0;
