@@ -167,6 +167,32 @@ describe('messaging, through Slack’s own client', () => {
     });
   });
 
+  it('tells its client what the token holds and what the method takes, where it serves and where it refuses', async () => {
+    const slack = await client({ scope: 'channels:read users:read' });
+    const { response_metadata: served } = await slack.conversations.list();
+    expect(served).toMatchObject({ scopes: ['channels:read', 'users:read'], acceptedScopes: ['channels:read'] });
+    const refused = slack.chat.postMessage({ channel: 'Cours1', text: 'no' });
+    const told = { scopes: ['channels:read', 'users:read'], acceptedScopes: ['chat:write'] };
+    await expect(refused).rejects.toMatchObject({ data: { error: 'missing_scope', response_metadata: told } });
+    const { response_metadata: open } = await slack.auth.test();
+    expect([open?.scopes, open?.acceptedScopes]).toEqual([['channels:read', 'users:read'], undefined]);
+  });
+
+  it('tells scopes to known callers alone, on a rate limit too, and none that no header carries', async () => {
+    const scope = 'channels:read läsen "a" b,c';
+    const app = await botToken(gate, ours, { client_id: `app_fresh${(made += 1)}`, scope });
+    const answers = await Promise.all(Array.from({ length: 21 }, () => api('conversations.list', {}, {}, app)));
+    const statuses = answers.map(({ status }) => status).sort();
+    expect([statuses[0], statuses[20]]).toEqual([200, 429]);
+    const told = answers.map(({ headers }) => headers.get('x-oauth-scopes'));
+    expect(new Set(told)).toEqual(new Set(['channels:read']));
+    const stranger = await api('conversations.list', {}, {}, 'a.b.c');
+    const unknown = await api('nothing.here', {});
+    for (const { headers } of [stranger, unknown]) {
+      expect([headers.get('x-oauth-scopes'), headers.get('x-accepted-oauth-scopes')]).toEqual([null, null]);
+    }
+  });
+
   it('says that a token was revoked', async () => {
     const jti = `tok_${made}`;
     const revoked = await botToken(gate, ours, { jti });

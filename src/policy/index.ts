@@ -1,5 +1,5 @@
 export { Audited, AuditedBefore, idOf, idsOf, noSubjects } from './audit/audited.decorator';
-export { Public, Roles, Scopes, TokenField } from './auth/access.decorators';
+export { Public, Roles, Scopes, ScopesTold, TokenField } from './auth/access.decorators';
 export { type Caller, CurrentCaller, practiceOf, type Role, workspaceOf } from './auth/caller';
 export { TakesBody } from './body/body.decorator';
 export { Reserved } from './concurrency/concurrency.decorator';

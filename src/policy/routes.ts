@@ -3,7 +3,7 @@ import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA, RouteParamtypes } 
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { WorkClass } from '../platform/context';
 import { type Audit, Audited } from './audit/audited.decorator';
-import { Public, Roles, Scopes, TokenField } from './auth/access.decorators';
+import { Public, Roles, Scopes, ScopesTold, TokenField } from './auth/access.decorators';
 import type { Role } from './auth/caller';
 import { type BodyRules, TakesBody } from './body/body.decorator';
 import { Reserved } from './concurrency/concurrency.decorator';
@@ -25,6 +25,8 @@ export interface RoutePolicies {
   readonly public: string | undefined;
   readonly roles: readonly Role[] | undefined;
   readonly scopes: readonly string[] | undefined;
+  /** Whether every answer says the caller's scopes and the route's. */
+  readonly scopesTold: boolean;
   /** The claim that names the tenant; `undefined` for a public or cross-tenant route. */
   readonly tenant: TenantKind | undefined;
   /** The body's field in which the token may come instead of the header; `undefined` where it may not. */
@@ -124,6 +126,7 @@ function policiesOf(controller: Type, property: string, handler: RoutePolicies['
     public: isPublic,
     roles: read(Roles),
     scopes: read(Scopes),
+    scopesTold: read(ScopesTold) ?? false,
     tenant: isPublic !== undefined || crossTenant !== undefined ? undefined : (read<TenantKind>(Tenant) ?? 'practice'),
     crossTenant,
     tokenField: inputs.body && read(TokenField),

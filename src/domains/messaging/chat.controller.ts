@@ -6,6 +6,7 @@ import {
   RateTier,
   Responds,
   Scopes,
+  ScopesTold,
   TakesBody,
   Tenant,
   TokenField,
@@ -24,6 +25,7 @@ const maxBodyBytes = 524_288;
 @ErrorsAs(slackErrors)
 @TakesBody({ kind: 'json-or-form', maxBytes: maxBodyBytes })
 @TokenField('token')
+@ScopesTold()
 export class ChatController {
   constructor(private readonly chat: ChatService) {}
 

@@ -7,6 +7,7 @@ import {
   RateTier,
   Responds,
   Scopes,
+  ScopesTold,
   TakesBody,
   Tenant,
   TokenField,
@@ -38,6 +39,7 @@ import { slackErrors } from './slack-errors';
 @ErrorsAs(slackErrors)
 @TakesBody({ kind: 'json-or-form' })
 @TokenField('token')
+@ScopesTold()
 export class ConversationsController {
   constructor(private readonly conversations: ConversationsService) {}
 

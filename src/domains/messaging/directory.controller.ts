@@ -7,6 +7,7 @@ import {
   RateTier,
   Responds,
   Scopes,
+  ScopesTold,
   TakesBody,
   Tenant,
   TokenField,
@@ -32,6 +33,7 @@ import { slackErrors } from './slack-errors';
 @ErrorsAs(slackErrors)
 @TakesBody({ kind: 'json-or-form' })
 @TokenField('token')
+@ScopesTold()
 export class DirectoryController {
   constructor(private readonly directory: DirectoryService) {}
 

@@ -17,3 +17,11 @@ export const Roles = Object.assign((...allowed: Role[]) => RolesMetadata(allowed
 /** What the token's `scope` must hold: any one of these. */
 const ScopesMetadata = Reflector.createDecorator<readonly string[]>();
 export const Scopes = Object.assign((...anyOf: string[]) => ScopesMetadata(anyOf), { KEY: ScopesMetadata.KEY });
+
+const ScopesToldMetadata = Reflector.createDecorator<boolean>();
+
+/**
+ * Tells on every answer to a known caller, refusals too, what its token holds (`X-OAuth-Scopes`) and which scopes the route
+ * takes (`X-Accepted-OAuth-Scopes`, where it names some), as Slack and GitHub do.
+ */
+export const ScopesTold = Object.assign(() => ScopesToldMetadata(true), { KEY: ScopesToldMetadata.KEY });

@@ -24,6 +24,8 @@ const exposedHeaders = [
   'Deprecation',
   'Sunset',
   'WWW-Authenticate',
+  'X-OAuth-Scopes',
+  'X-Accepted-OAuth-Scopes',
 ].join(', ');
 
 /** What a page may send besides the headers that every page may. */

@@ -184,7 +184,15 @@ describe('CORS', () => {
     expect(answer.status).toBe(method === 'GET' ? 200 : 201);
     expect(answer.headers.get('Access-Control-Allow-Origin')).toBe(shop);
     expect(answer.headers.get('Vary')).toBe('Origin');
-    for (const name of ['X-Correlation-Id', 'RateLimit', 'Retry-After', 'Idempotent-Replayed', 'WWW-Authenticate']) {
+    for (const name of [
+      'X-Correlation-Id',
+      'RateLimit',
+      'Retry-After',
+      'Idempotent-Replayed',
+      'WWW-Authenticate',
+      'X-OAuth-Scopes',
+      'X-Accepted-OAuth-Scopes',
+    ]) {
       expect(answer.headers.get('Access-Control-Expose-Headers')).toContain(name);
     }
   });

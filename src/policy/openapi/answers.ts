@@ -64,8 +64,17 @@ const rate = {
 
 const isLimited = (route: RoutePolicies) => route.public === undefined && route.unmetered === undefined;
 
+/** What is told of scopes from authentication on. */
+function scopesOf({ scopesTold, scopes }: RoutePolicies): Answers {
+  if (!scopesTold) return {};
+  return {
+    'X-OAuth-Scopes': text('What the token holds', 'chat:write,channels:read'),
+    ...(scopes && { 'X-Accepted-OAuth-Scopes': text('Any one of these is needed', scopes.join(',')) }),
+  };
+}
+
 function headers(route: RoutePolicies): Answers {
-  return isLimited(route) ? { ...correlation, ...rate } : correlation;
+  return { ...correlation, ...(isLimited(route) && rate), ...scopesOf(route) };
 }
 
 /** What a route answers when it succeeds. */

@@ -5,6 +5,7 @@ export function policiesOf(route: RoutePolicies): Record<string, unknown> {
   return {
     access: route.public === undefined ? (route.roles ?? ['any role']) : `public: ${route.public}`,
     ...(route.scopes && { scopes: route.scopes }),
+    ...(route.scopesTold && { told: 'the scopes of the token and of the route' }),
     tenant: route.tenant ?? (route.crossTenant === undefined ? 'none' : `cross-tenant: ${route.crossTenant}`),
     throttle:
       route.unmetered === undefined
