@@ -11,7 +11,10 @@ const channels = [
   ['C0DEMORANDOM', 'random', false],
 ] as const;
 
-/** Puts a workspace with two channels, two people and the bot of an app into a development database; repeatable. */
+/** The message that the examples of the documentation name. */
+const message = { channel: 'C0DEMOGENERAL', ts: '1732497302000100', user: 'U0DEMOBOT', app: 'app_standup' };
+
+/** Puts a workspace with two channels, two people, the bot of an app and a message into a development database; repeatable. */
 export async function seedMessaging(client: Client): Promise<void> {
   await client.query('BEGIN');
   await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [workspace.id]);
@@ -41,5 +44,14 @@ export async function seedMessaging(client: Client): Promise<void> {
       [workspace.id, id],
     );
   }
+  await client.query(
+    `UPDATE channels SET last_ts = greatest(last_ts, $3::bigint) WHERE workspace_id = $1 AND id = $2`,
+    [workspace.id, message.channel, message.ts],
+  );
+  await client.query(
+    `INSERT INTO messages (workspace_id, channel_id, ts, user_id, app_id, text) VALUES ($1, $2, $3, $4, $5, 'Good morning')
+     ON CONFLICT DO NOTHING`,
+    [workspace.id, message.channel, message.ts, message.user, message.app],
+  );
   await client.query('COMMIT');
 }

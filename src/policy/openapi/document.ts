@@ -3,6 +3,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { Config } from '../../platform/config';
 import { type RoutePolicies, Routes } from '../routes';
 import { errorAnswers, Problem, successAnswer } from './answers';
+import { addBodyExamples } from './body-example';
 import { policiesOf } from './policies';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
@@ -10,7 +11,7 @@ type Json = Record<string, unknown>;
 
 const description = `Every route passes the same policies in one order; what this page says of a route is read from the metadata that enforces it.
 
-In development, **Authorize** takes the client id of a demo user (\`scheduling_agent\`, \`provider\`, \`practice_admin\`, \`security_officer\`, \`operator\`) and any secret.`;
+In development, **Authorize** takes the client id of a demo user (\`scheduling_agent\`, \`provider\`, \`practice_admin\`, \`security_officer\`, \`operator\`), or \`app_standup\` (a bot in the demo workspace, for Slack's methods), and any secret.`;
 
 /** The OpenAPI 3.1 document of all routes: Nest reads the DTOs, the policies' own metadata says the rest. */
 export function documentOf(app: INestApplication, config: Config): OpenAPIObject {
@@ -39,6 +40,7 @@ export function documentOf(app: INestApplication, config: Config): OpenAPIObject
     const operation = (document.paths[path] as Record<string, Operation> | undefined)?.[route.method.toLowerCase()];
     if (operation) describe(operation, route, schemes);
   }
+  addBodyExamples(document);
   document.tags = tagsOf(document);
   return modern(document) as OpenAPIObject;
 }

@@ -14,6 +14,16 @@ export const devDefaults = {
   expiresInSeconds: 3_600,
 } as const;
 
+/** The bot of an app in the demo workspace: what Slack's methods want of a token. */
+export const demoBot = {
+  sub: 'U0DEMOBOT',
+  client_id: 'app_standup',
+  workspace_id: 'T0DEMO',
+  practice_id: null,
+  role: null,
+  scope: 'chat:write channels:read channels:history channels:join channels:manage users:read team:read',
+} as const;
+
 /** The claims of a development token; `{}` is a scheduling agent of the first demo practice. */
 export class DevTokenRequest {
   @ApiProperty({ ...name, default: devDefaults.sub })
@@ -29,7 +39,7 @@ export class DevTokenRequest {
   @ApiProperty({ ...nameOrNone, default: devDefaults.practice_id, description: 'null for a token without a practice' })
   readonly practice_id?: string | null;
 
-  @ApiProperty({ ...name, example: 'workspace_w001' })
+  @ApiProperty({ ...name, example: demoBot.workspace_id })
   readonly workspace_id?: string;
 
   @ApiProperty({ ...name, example: 'account_a001' })
@@ -80,10 +90,15 @@ export class DevTokenView {
 
 /** RFC 6749 §4.4.2; the client may also stand in an `Authorization: Basic` header. */
 export class ClientCredentialsRequest {
-  @ApiProperty({ type: String, enum: ['client_credentials'] })
+  @ApiProperty({ type: String, enum: ['client_credentials'], example: 'client_credentials' })
   readonly grant_type!: string;
 
-  @ApiProperty({ type: String, maxLength: 255, required: false, description: 'A demo user, named by its role' })
+  @ApiProperty({
+    type: String,
+    maxLength: 255,
+    required: false,
+    description: 'A demo user, named by its role, or the bot `app_standup`',
+  })
   readonly client_id?: string;
 
   @ApiProperty({ type: String, maxLength: 255, required: false, description: 'Any' })

@@ -5,7 +5,13 @@ import { PolicyRefusal } from '../../errors/policy-refusal';
 import { invalid } from '../../validation/validator';
 import { roles } from '../caller';
 import { DevKeys } from './dev-keys';
-import { type ClientCredentialsRequest, devDefaults, type DevTokenRequest, type DevTokenView } from './dev-tokens.dto';
+import {
+  type ClientCredentialsRequest,
+  demoBot,
+  devDefaults,
+  type DevTokenRequest,
+  type DevTokenView,
+} from './dev-tokens.dto';
 
 /** The fields of a request, which is no instance of its class. */
 type Claims = Pick<DevTokenRequest, keyof DevTokenRequest>;
@@ -39,7 +45,7 @@ export class DevTokensService {
   }
 
   /**
-   * A token for a demo user, whose client id is its role; the secret is not looked at.
+   * A token for a demo user, whose client id is its role, or for the demo bot; the secret is not looked at.
    * @throws PolicyRefusal 401 for another client id
    */
   issueToClient(
@@ -48,16 +54,17 @@ export class DevTokensService {
     request: ClientCredentialsRequest,
   ): Promise<DevTokenView> {
     const clientId = basicUser(authorization) ?? request.client_id;
+    const { scope } = request;
+    if (clientId === demoBot.client_id) return this.issue(issuer, { ...demoBot, ...(scope && { scope }) });
     const role = roles.find((name) => name === clientId);
     if (role === undefined) {
       throw new PolicyRefusal(
         401,
         'invalid_client',
         'Unauthorized',
-        `The client id must be one of ${roles.join(', ')}`,
+        `The client id must be one of ${[...roles, demoBot.client_id].join(', ')}`,
       );
     }
-    const { scope } = request;
     return this.issue(issuer, { sub: `user_${role}`, client_id: `app_${role}`, role, ...(scope && { scope }) });
   }
 }
