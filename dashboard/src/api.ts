@@ -77,6 +77,20 @@ export interface AppPlan {
   readonly changedBy: string;
 }
 
+/** `GET /app-usage` */
+export interface AppUsages {
+  /** When the hour began. */
+  readonly since: string;
+  readonly data: readonly AppUsage[];
+}
+
+export interface AppUsage {
+  readonly clientId: string;
+  readonly requests: number;
+  readonly refused: number;
+  readonly plan: string;
+}
+
 /** Who tells the session that its token is no longer accepted. */
 export type OnUnauthorised = (problem: ApiProblem) => void;
 

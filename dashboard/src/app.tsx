@@ -1,5 +1,6 @@
 import { type ComponentType, useCallback, useEffect, useMemo, useState } from 'react';
 import { Api, type ApiProblem, type Me, problemOf } from './api';
+import { AppUsage } from './pages/app-usage';
 import { DeadLetters } from './pages/dead-letters';
 import { NotFound } from './pages/not-found';
 import { Overview } from './pages/overview';
@@ -16,6 +17,7 @@ const pages: readonly { readonly path: string; readonly name: string; readonly p
   { path: '/dead-letters', name: 'Dead letters', page: DeadLetters },
   { path: '/revocations', name: 'Revocations', page: Revocations },
   { path: '/usage-plans', name: 'Usage plans', page: UsagePlans },
+  { path: '/app-usage', name: 'App usage', page: AppUsage },
 ];
 
 export function App() {

@@ -113,7 +113,8 @@ export interface Column<Item> {
 
 interface ListTableProps<Item> {
   readonly caption: string;
-  readonly list: List<Item>;
+  /** Without `hasMore` and `more`, all there is. */
+  readonly list: Pick<List<Item>, 'items' | 'problem' | 'loading'> & Partial<Pick<List<Item>, 'hasMore' | 'more'>>;
   readonly columns: readonly Column<Item>[];
   readonly keyOf: (item: Item) => string;
   readonly empty: string;

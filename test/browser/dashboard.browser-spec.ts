@@ -1,11 +1,12 @@
 import type { Browser, Page } from 'playwright-core';
 import { call, tokenFor } from '../support/api';
+import { HeldClock } from '../support/held-clock';
 import type { GateProcess } from '../support/process';
 import { until } from '../support/until';
 import { World } from '../support/world';
 import { complaintsOf, openBrowser, openPage, violationsOn } from './browser';
 
-const pages = ['Overview', 'Dead letters', 'Revocations', 'Usage plans'] as const;
+const pages = ['Overview', 'Dead letters', 'Revocations', 'Usage plans', 'App usage'] as const;
 const correlationId = /Correlation id [\w.-]+/;
 
 describe('the dashboard', () => {
@@ -29,8 +30,8 @@ describe('the dashboard', () => {
   });
   afterEach(() => page.context().close());
 
-  const signIn = async (user = 'Operator') => {
-    await page.goto(`${gate.url}/dashboard`);
+  const signIn = async (user = 'Operator', on = gate) => {
+    await page.goto(`${on.url}/dashboard`);
     await page.getByRole('button', { name: user }).click();
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
   };
@@ -173,7 +174,33 @@ describe('the dashboard', () => {
     expect(await row.innerText()).toMatch(/enterprise[^]*user_operator/);
   });
 
-  it.each(['Dead letters', 'Revocations', 'Usage plans'] as const)(
+  it('shows which apps ask most and which are refused, this hour and the last', async () => {
+    const clock = new HeldClock(world);
+    const node = await world.start({ GATEHOUSE_ROLE: 'api', ...clock.environment });
+    const rude = { sub: 'user_rude', client_id: 'app_rude', workspace_id: 'T0', scope: 'team:read' };
+    const token = await tokenFor(node, rude);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => call(node, '/api/team.info', { token })));
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(4);
+    await signIn('Operator', node);
+    await open('App usage');
+    const row = page.getByRole('row', { name: 'app_rude 5 4 standard', exact: true });
+    await until(async () => {
+      await page.getByRole('button', { name: 'Refresh' }).click();
+      await page.locator('.card[aria-busy=false]').waitFor();
+      return (await row.count()) === 1;
+    });
+    await page.getByLabel('Order').selectOption('Most refused first');
+    const table = page.getByRole('table', { name: 'Most refused first, this hour' });
+    expect(await table.locator('tbody tr').first().innerText()).toContain('app_rude');
+    clock.advance(3_600_000);
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByText('No app was refused anything.').waitFor();
+    await page.getByLabel('Hour').selectOption('The last hour');
+    await row.waitFor();
+    await node.end();
+  });
+
+  it.each(['Dead letters', 'Revocations', 'Usage plans', 'App usage'] as const)(
     'shows a scheduling agent that %s are not theirs, with the correlation id',
     async (name) => {
       await signIn('Scheduling agent of practice_p001');
