@@ -1,7 +1,17 @@
 const { default: Sequencer } = require('@jest/test-sequencer');
 
 /** What takes longest, in this order; then the other tests of whole processes, then those beside the code. */
-const longest = ['isolation.load', 'outbox-faults', 'outbox', 'embedded', 'phi', 'paging', 'isolation.matrix'];
+const longest = [
+  'isolation.load',
+  'outbox-faults',
+  'embedded',
+  'outbox',
+  'faults',
+  'phi',
+  'isolation.walls',
+  'fuzz',
+  'audit',
+];
 
 /** How late a file may begin: the long ones at once, lest one of them runs alone at the end. */
 function rank({ path }) {
