@@ -13,10 +13,13 @@ import { assertFits, type AuditEntry } from './entry';
  * Postgres's time, since what is urgent waits for the batch of its chain that is under way.
  */
 const mostInBatch = { urgent: 128, usual: 64 } as const;
+/** While urgent entries keep coming, for so long after each, the others are written a page of a list at a time. */
+const besideUrgent = { most: 20, forMs: 100 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
 
 interface Waiting extends TimedEntry {
+  readonly urgent: boolean;
   readonly resolve: () => void;
   readonly reject: (error: AuditUnavailable) => void;
 }
@@ -38,6 +41,7 @@ export class AuditTrail {
   /** The entries of the batches under way. */
   private readonly underWay = new Set<readonly Waiting[]>();
   private urgentWasLast = false;
+  private lastUrgentAt = -Infinity;
   private scheduled = false;
   private whenIdle: (() => void)[] = [];
   private readonly lost: Counter;
@@ -62,8 +66,9 @@ export class AuditTrail {
     assertFits(entry);
     if (this.waitingCount >= mostWaiting) throw new AuditUnavailable();
     await new Promise<void>((resolve, reject) => {
-      const waiting = urgent ? this.urgent : this.usual;
-      const last = { entry, at: this.clock.now(), resolve, reject };
+      const last = { entry, at: this.clock.now(), urgent, resolve, reject };
+      if (urgent) this.lastUrgentAt = last.at;
+      const waiting = this.lineOf(last);
       const chain = waiting.get(entry.practice);
       if (chain) chain.push(last);
       else waiting.set(entry.practice, [last]);
@@ -111,12 +116,17 @@ export class AuditTrail {
   private draw(): Map<string, Waiting[]> {
     const order = this.urgentWasLast ? (['usual', 'urgent'] as const) : (['urgent', 'usual'] as const);
     for (const kind of order) {
-      const batch = this.drawFrom(this[kind], mostInBatch[kind]);
+      const batch = this.drawFrom(this[kind], kind === 'urgent' ? mostInBatch.urgent : this.mostUsual);
       if (batch.size === 0) continue;
       this.urgentWasLast = kind === 'urgent';
       return batch;
     }
     return new Map();
+  }
+
+  private get mostUsual(): number {
+    const isBeside = this.clock.now() - this.lastUrgentAt < besideUrgent.forMs;
+    return isBeside ? besideUrgent.most : mostInBatch.usual;
   }
 
   private drawFrom(waiting: Map<string, Waiting[]>, most: number): Map<string, Waiting[]> {
@@ -136,6 +146,10 @@ export class AuditTrail {
       if (alone || room <= 0) break;
     }
     return batch;
+  }
+
+  private lineOf(one: Waiting | undefined): Map<string, Waiting[]> {
+    return one?.urgent ? this.urgent : this.usual;
   }
 
   /** The other lane is for those who are not. */
@@ -174,7 +188,8 @@ export class AuditTrail {
   private putBack(batch: Map<string, Waiting[]>): void {
     for (const [practice, chain] of batch) {
       this.suspect.add(practice);
-      this.urgent.set(practice, [...chain, ...(this.urgent.get(practice) ?? [])]);
+      const waiting = this.lineOf(chain[0]);
+      waiting.set(practice, [...chain, ...(waiting.get(practice) ?? [])]);
       this.waitingCount += chain.length;
     }
   }
