@@ -19,8 +19,17 @@ const turnTargetMs = 2;
  * way); at most; and to begin with.
  */
 const quotaBounds = { least: 2, most: 256, first: 32 };
+/**
+ * Requests of the other classes in work while critical work is under way: enough to keep Postgres busy, few enough that they
+ * do not stand before each other for seconds in the lines behind this one, with all that each of them holds.
+ */
+const mostBesideCritical = 32;
 /** A request that waited longer is turned away: its client has better uses for the time. */
 const mostWaitMs = 250;
+/** Refusals in a turn: they are cheap, and would be a long turn all the same if hundreds came at once. */
+const mostRefusedInTurn = 8;
+/** How soon those that wait for others to end are looked through again for who waited too long, in milliseconds. */
+const lookAgainMs = 25;
 
 interface Waiting {
   readonly request: GateRequest;
@@ -44,7 +53,8 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   private turnBegan = 0;
   private quota = quotaBounds.first;
   private admitted = 0;
-  private criticalInWork = 0;
+  private lookAgain: NodeJS.Timeout | undefined;
+  private inWork = { critical: 0, others: 0 };
 
   constructor(
     private readonly table: RouteTable,
@@ -65,27 +75,42 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   use(request: GateRequest, response: Response, next: NextFunction): void {
     const workClass = this.classOf(request);
     if (workClass === 'critical') {
-      this.criticalInWork += 1;
+      this.inWork.critical += 1;
       response.once('close', this.endCritical);
       next();
       return;
     }
     if (!this.turnIsOpen) this.openTurn();
-    if (this.admitted < this.share && this.waiting.standard.length === 0) {
-      this.admitted += 1;
+    if (this.hasRoom && this.waiting.standard.length === 0) {
+      this.enter(response);
       next();
     } else {
       this.waiting[workClass].push({ request, response, next });
     }
   }
 
+  private enter(response: Response): void {
+    this.admitted += 1;
+    this.inWork.others += 1;
+    response.once('close', this.endOther);
+  }
+
   private readonly endCritical = (): void => {
-    this.criticalInWork -= 1;
+    this.inWork.critical -= 1;
   };
 
-  /** How many a turn lets in now. */
-  private get share(): number {
-    return this.criticalInWork > 0 ? quotaBounds.least : this.quota;
+  private readonly endOther = (): void => {
+    this.inWork.others -= 1;
+    if (!this.lookAgain || !this.hasRoom) return;
+    clearTimeout(this.lookAgain);
+    this.lookAgain = undefined;
+    setImmediate(this.endTurn);
+  };
+
+  /** Whether this turn lets one more in. */
+  private get hasRoom(): boolean {
+    if (this.inWork.critical === 0) return this.admitted < this.quota;
+    return this.admitted < quotaBounds.least && this.inWork.others < mostBesideCritical;
   }
 
   private classOf({ method, url }: GateRequest): WorkClass {
@@ -101,34 +126,49 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   /** Behind all that was read in this turn: learns from its length how many requests the next one may let in. */
   private readonly endTurn = (): void => {
     const now = performance.now();
-    if (this.criticalInWork === 0 && (this.admitted >= this.quota || this.waiting.standard.length > 0)) {
-      this.adapt(now - this.turnBegan);
-    }
+    this.lookAgain = undefined;
+    const someWait = this.someWait;
+    if (this.inWork.critical === 0 && (this.admitted >= this.quota || someWait)) this.adapt(now - this.turnBegan);
     this.turnBegan = now;
     this.admitted = 0;
-    while (this.admitted < this.share) {
+    const refused = this.refuseLate();
+    while (this.hasRoom) {
       const next = this.waiting.standard.shift() ?? this.waiting.bulk.shift();
       if (!next) break;
-      this.admitted += 1;
-      this.admit(next);
+      if (next.response.closed) continue;
+      this.enter(next.response);
+      this.context.run(next.request.gate.work, next.next);
     }
-    if (this.admitted > 0) setImmediate(this.endTurn);
+    if (this.admitted > 0 || refused > 0) setImmediate(this.endTurn);
+    else if (this.someWait) this.lookAgain = setTimeout(this.endTurn, lookAgainMs);
     else this.turnIsOpen = false;
   };
+
+  /** Turns away who waited too long, those first who waited longest. */
+  private refuseLate(): number {
+    const latest = performance.now() - this.deadlineMs;
+    let count = 0;
+    for (const name of ['standard', 'bulk'] as const) {
+      const line = this.waiting[name];
+      for (let first = line.first; first && count < mostRefusedInTurn; first = line.first) {
+        const { request, response } = first;
+        if (!response.closed && request.gate.startedAt > latest) break;
+        line.shift();
+        if (response.closed) continue;
+        count += 1;
+        this.refused.inc({ class: name });
+        send(request, response, this.refusal, this.table.routeOf(request.method, request.originalUrl));
+      }
+    }
+    return count;
+  }
+
+  private get someWait(): boolean {
+    return this.waiting.standard.length > 0 || this.waiting.bulk.length > 0;
+  }
 
   private adapt(turnMs: number): void {
     const factor = Math.min(1.25, Math.max(0.5, turnTargetMs / Math.max(turnMs, 0.001)));
     this.quota = Math.min(quotaBounds.most, Math.max(quotaBounds.least, this.quota * factor));
-  }
-
-  private admit({ request, response, next }: Waiting): void {
-    if (response.closed) return;
-    const { gate } = request;
-    if (performance.now() - gate.startedAt > this.deadlineMs) {
-      this.refused.inc({ class: this.classOf(request) });
-      send(request, response, this.refusal, this.table.routeOf(request.method, request.originalUrl));
-    } else {
-      this.context.run(gate.work, next);
-    }
   }
 }
