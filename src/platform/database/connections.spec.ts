@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import type { WorkClass } from '../context';
 import { Connections } from './connections';
@@ -32,6 +33,20 @@ describe('the connections of a pool', () => {
     await client.query('SELECT 1');
     give(client, workClass);
   };
+
+  it('are all there for critical work once there is some, and are opened for nothing else', async () => {
+    const several = new Connections({
+      ...connections.settings,
+      shares: { total: 4, reservedForCritical: 3, mostForBulk: 1 },
+      applicationName: 'test-warm',
+    });
+    const open = () => world.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'test-warm'`);
+    several.give(await several.take('standard'), 'standard', false);
+    expect(await open()).toHaveLength(1);
+    several.give(await several.take('critical'), 'critical', false);
+    await until(async () => (await open()).length === 3);
+    await several.close();
+  });
 
   it('refuse at once who would wait behind too many of its class, and nobody else', async () => {
     const held = await connections.take('standard');

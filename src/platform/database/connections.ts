@@ -31,6 +31,7 @@ export class Connections {
   private readonly pool: pg.Pool;
   private readonly gate: ClassGate;
   private readonly line: WaitingLine;
+  private isWarm = false;
 
   constructor(readonly settings: ConnectionSettings) {
     this.gate = new ClassGate(settings.shares);
@@ -41,6 +42,7 @@ export class Connections {
       application_name: settings.applicationName,
       connectionTimeoutMillis: connectTimeoutMs,
       idleTimeoutMillis: 60_000,
+      min: settings.shares.reservedForCritical,
       pipeline: true,
       // A pooler in transaction mode refuses start-up parameters; there the limit is set in each transaction.
       ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs, options: genericPlans } : {}),
@@ -60,11 +62,24 @@ export class Connections {
   async take(workClass: WorkClass): Promise<pg.PoolClient> {
     if (!this.gate.tryTake(workClass)) await this.wait(workClass);
     try {
-      return await this.pool.connect();
+      const client = await this.pool.connect();
+      if (workClass === 'critical' && !this.isWarm) this.warm();
+      return client;
     } catch (error) {
       this.release(workClass);
       throw translate(error);
     }
+  }
+
+  /** With the first critical request, opens all connections that are reserved for its class: a flood is a bad time to log in. */
+  private warm(): void {
+    this.isWarm = true;
+    const missing = this.settings.shares.reservedForCritical - this.pool.totalCount + this.pool.idleCount;
+    const taken = Array.from({ length: Math.max(0, missing) }, () => this.take('critical'));
+    void Promise.allSettled(taken).then((outcomes) => {
+      // Who needs a connection that could not be opened is told so by his own attempt.
+      for (const outcome of outcomes) if (outcome.status === 'fulfilled') this.give(outcome.value, 'critical', false);
+    });
   }
 
   /** Gives a connection back; a `broken` one is closed and replaced. */
