@@ -13,7 +13,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dataDir = join(root, '.gatehouse/start');
 const readyDeadlineMs = 150_000;
 const stopDeadlineMs = 45_000;
-const promised = /^[1-9]\d* things were promised and seen\.$/m;
+const promised = /^[1-9]\d* promises, all kept\.$/m;
 /** What `.ci/run` takes for "could not be checked here". */
 const notChecked = 77;
 

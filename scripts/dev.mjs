@@ -1,6 +1,6 @@
 // `npm run start:dev`: builds, runs dist/main.js, and does both again when a source changes.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,8 @@ import { build } from './build.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const next = join(root, 'dist-next');
+/** Names the process that builds and runs in this checkout. */
+const claim = join(root, '.gatehouse', 'dev.pid');
 const debounceMs = 150;
 const parentCheckMs = 1_000;
 /** Loaded before the application: when this process is gone, however it went, the channel closes and the child stops. */
@@ -35,6 +37,36 @@ async function compile() {
 /** swc's messages go on with a backtrace of its own. @param {unknown} error */
 function reasonOf(error) {
   return (error instanceof Error ? error.message : String(error)).split(/\n+(?:Caused by|Stack backtrace):/, 1)[0];
+}
+
+/** One at a time: a second one would build over what runs. */
+function claimCheckout() {
+  mkdirSync(dirname(claim), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(claim, String(process.pid), { flag: 'wx' });
+      process.once('exit', () => rmSync(claim, { force: true }));
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      const pid = Number(readFileSync(claim, 'utf8'));
+      if (pid > 0 && runsDev(pid)) {
+        say(`Gatehouse runs from this folder already (process ${pid})`);
+        process.exit(1);
+      }
+      rmSync(claim, { force: true }); // of one that was killed
+    }
+  }
+}
+
+/** Whether that process is one like this; its id may have passed to another program. @param {number} pid */
+function runsDev(pid) {
+  try {
+    process.kill(pid, 0);
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('dev.mjs');
+  } catch (error) {
+    return error.code === 'ENOENT' && !existsSync('/proc'); // it lives, and there is no /proc here to ask
+  }
 }
 
 function start() {
@@ -69,6 +101,7 @@ async function end() {
 
 /** @param {number | null} code @param {NodeJS.Signals | null} signal */
 function leave(code, signal) {
+  if (signal !== null && !isStopping) say(`the application was killed (${signal})`);
   process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0));
 }
 
@@ -137,8 +170,13 @@ function startOutsideWorld() {
   const outside = spawn(process.execPath, [join(root, 'tools/outside/outside.mjs')], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
+  let isTaken = false;
   outside.stderr.setEncoding('utf8').on('data', (text) => {
-    say(text.includes('EADDRINUSE') ? 'the stand-in SMS provider and CRM run already' : text.trim());
+    if (text.includes('EADDRINUSE')) isTaken = true;
+    else if (!isTaken) say(text.trim());
+  });
+  outside.once('exit', () => {
+    if (isTaken) say('the stand-in SMS provider and CRM run already');
   });
   process.once('exit', () => outside.kill('SIGTERM'));
 }
@@ -157,6 +195,8 @@ if (process.env.npm_lifecycle_event !== undefined) {
   orphaned.unref();
 }
 
+if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
+claimCheckout();
 isWorking = true;
 try {
   await compile();

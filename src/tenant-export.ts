@@ -5,7 +5,7 @@ import { cipherOf } from './platform/secrets';
 import { exportTenant, tenantNamed } from './platform/tenant-data';
 import { needed, runProgram, say } from './program';
 
-const usage = 'npm run tenant:export -- (--practice | --workspace) <id> --out file.ndjson';
+const usage = 'Usage: npm run tenant:export -- (--practice | --workspace) <id> --out file.ndjson';
 
 /** All of one tenant's data in a file, for the tenant. */
 runProgram(process.env, async (config, interrupted) => {

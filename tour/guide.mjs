@@ -37,7 +37,7 @@ export class Guide {
   }
 
   leave() {
-    process.stdout.write(`\n${this.#steps} things were promised and seen.\n`);
+    process.stdout.write(`\n${this.#steps} promises, all kept.\n`);
   }
 
   /** @param {unknown} error */

@@ -25,13 +25,12 @@ export function mountDashboard(app: INestApplication, folder: string): void {
   app.use('/dashboard', router);
 }
 
-/** Scripts and pictures are asked for with any type or their own; only a page load names HTML. */
-function isPageLoad({ method, path, headers }: Request): boolean {
-  return (
-    (method === 'GET' || method === 'HEAD') &&
-    !path.startsWith('/assets/') &&
-    headers.accept?.includes('text/html') === true
-  );
+/** Scripts and pictures are asked for with any type or their own; below the first page only a page load names HTML. */
+function isPageLoad(request: Request): boolean {
+  const { method, path, headers } = request;
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  if (path === '/') return request.accepts('html') !== false;
+  return !path.startsWith('/assets/') && headers.accept?.includes('text/html') === true;
 }
 
 // Without validators: it is small, and a build in the same second, or an image with fixed times, would look like another.

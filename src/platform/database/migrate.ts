@@ -26,8 +26,16 @@ export async function migrate(ownerUrl: string): Promise<string[]> {
     await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
     const done = await source.runMigrations();
     return done.map(({ name }) => name);
+  } catch (error) {
+    throw withDetail(error);
   } finally {
     await lock.release();
     await source.destroy();
   }
+}
+
+/** Postgres says in the detail which object, or which row, is in the way; the message alone does not name it. */
+function withDetail(error: unknown): unknown {
+  const { message, driverError } = error as Error & { driverError?: { detail?: string } };
+  return driverError?.detail ? new Error(`${message}: ${driverError.detail}`, { cause: error }) : error;
 }

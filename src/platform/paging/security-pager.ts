@@ -45,7 +45,8 @@ export class SecurityPager implements OnApplicationBootstrap, OnModuleDestroy {
       this.log.warn({}, 'SECURITY_EMAIL is set without SMTP_URL: no mail is sent');
     }
     if (this.channels.all.length === 0) {
-      this.log.warn({}, 'Neither SECURITY_EMAIL nor SECURITY_WEBHOOK_URL can be reached: security pages wait');
+      const level = this.config.get('NODE_ENV') === 'development' ? 'info' : 'warn';
+      this.log[level]({}, 'No security contact is set (SECURITY_EMAIL or SECURITY_WEBHOOK_URL): security pages wait');
     }
     for (const loop of [...this.loops, ...this.senders]) loop.start();
   }
