@@ -228,7 +228,7 @@ describe('two processes and the development issuer', () => {
     expect(await challenge({})).toBe('Bearer realm="gatehouse"');
     expect(await challenge({ authorization: 'Basic YTpi' })).toBe('Bearer realm="gatehouse"');
     expect(await challenge({ authorization: 'Bearer a.b.c' })).toContain('error="invalid_token"');
-    expect(await challenge({ authorization: 'Bearer abc' })).toContain('error="invalid_request"');
+    expect(await challenge({ authorization: 'Bearer abc' })).toContain('error="invalid_token"');
     expect(await challenge({}, '/me?access_token=a.b.c')).toContain('error="invalid_request"');
   });
 

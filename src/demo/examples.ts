@@ -7,8 +7,8 @@ export function useDemoExamples(document: OpenAPIObject): void {
   const day = new Date(Date.now() + 2 * millisADay).toISOString().slice(0, 10);
   const slot = (time: string) => `slot_demo001${day.replaceAll('-', '')}${time}`;
   setExample(document, 'BookAppointment', 'patientId', 'pat_demo0001');
-  setExample(document, 'BookAppointment', 'slotId', slot('0900'));
-  setExample(document, 'RescheduleAppointment', 'slotId', slot('0930'));
+  setExample(document, 'BookAppointment', 'slotId', slot('1600'));
+  setExample(document, 'RescheduleAppointment', 'slotId', slot('1630'));
   for (const [path, item] of Object.entries(document.paths)) {
     for (const operation of [item.get, item.post, item.patch]) {
       for (const parameter of operation?.parameters ?? []) {

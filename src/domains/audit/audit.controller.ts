@@ -1,4 +1,5 @@
 import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import {
   Audited,
   type Caller,
@@ -21,6 +22,7 @@ export class AuditController {
   constructor(private readonly audit: AuditService) {}
 
   @Get()
+  @ApiOperation({ summary: 'Search the audit log' })
   @Audited('audit.read', noSubjects)
   @Responds(200, pageOf(AuditEntryView))
   search(@CurrentCaller() caller: Caller, @Query() query: SearchAudit) {
@@ -28,6 +30,7 @@ export class AuditController {
   }
 
   @Get('export')
+  @ApiOperation({ summary: 'Export the audit log as NDJSON' })
   @Audited('audit.export', noSubjects)
   @Reserved('bulk')
   @Streams(200, 'application/x-ndjson')

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
-import { ApiParam } from '@nestjs/swagger';
+import { ApiOperation, ApiParam } from '@nestjs/swagger';
 import {
   Audited,
   type Caller,
@@ -27,6 +27,7 @@ export class BookingsController {
   constructor(private readonly bookings: BookingsService) {}
 
   @Post()
+  @ApiOperation({ summary: 'Book an appointment' })
   @Audited('appointment.book', aboutOne)
   @Idempotent()
   @Responds(201, AppointmentView)
@@ -35,6 +36,7 @@ export class BookingsController {
   }
 
   @Get()
+  @ApiOperation({ summary: 'List appointments' })
   @Audited('appointment.list', aboutAll)
   @Roles('scheduling_agent', 'provider', 'practice_admin')
   @Responds(200, pageOf(AppointmentDetails))
@@ -43,6 +45,7 @@ export class BookingsController {
   }
 
   @Get(':id')
+  @ApiOperation({ summary: 'Get an appointment' })
   @Audited('appointment.read', aboutOne)
   @Roles('scheduling_agent', 'provider', 'practice_admin')
   @ApiParam(appointmentId)
@@ -52,6 +55,7 @@ export class BookingsController {
   }
 
   @Post(':id/cancel')
+  @ApiOperation({ summary: 'Cancel an appointment' })
   @Audited('appointment.cancel', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)
@@ -61,6 +65,7 @@ export class BookingsController {
   }
 
   @Post(':id/reschedule')
+  @ApiOperation({ summary: 'Move an appointment to another slot' })
   @Audited('appointment.reschedule', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)

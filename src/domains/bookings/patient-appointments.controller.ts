@@ -1,5 +1,5 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { ApiParam } from '@nestjs/swagger';
+import { ApiOperation, ApiParam } from '@nestjs/swagger';
 import {
   Audited,
   type Caller,
@@ -23,6 +23,7 @@ export class PatientAppointmentsController {
   constructor(private readonly bookings: BookingsService) {}
 
   @Get()
+  @ApiOperation({ summary: 'List a patient’s appointments' })
   @Roles(...rolesFor('patients.appointments'))
   @Audited('appointment.list', aboutAll)
   @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })

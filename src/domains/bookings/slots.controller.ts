@@ -1,4 +1,5 @@
 import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { type Caller, CurrentCaller, pageOf, Reserved, Responds, Roles, Tenant } from '../../policy';
 import { BookingsService } from './bookings.service';
 import { ListSlots, SlotView } from './dto/slot.view';
@@ -11,6 +12,7 @@ export class SlotsController {
   constructor(private readonly bookings: BookingsService) {}
 
   @Get()
+  @ApiOperation({ summary: 'List slots' })
   @Responds(200, pageOf(SlotView))
   list(@CurrentCaller() caller: Caller, @Query() query: ListSlots) {
     return this.bookings.slots(caller, query);

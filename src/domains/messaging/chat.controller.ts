@@ -1,4 +1,5 @@
 import { Body, Controller, Post } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import {
   type Caller,
   CurrentCaller,
@@ -30,6 +31,7 @@ export class ChatController {
   constructor(private readonly chat: ChatService) {}
 
   @Post('chat.postMessage')
+  @ApiOperation({ summary: 'Post a message' })
   @Scopes('chat:write')
   @RateTier(2)
   @Responds(200, PostedView)
@@ -38,6 +40,7 @@ export class ChatController {
   }
 
   @Post('chat.update')
+  @ApiOperation({ summary: 'Change a message' })
   @Scopes('chat:write')
   @RateTier(2)
   @Responds(200, UpdatedView)
@@ -46,6 +49,7 @@ export class ChatController {
   }
 
   @Post('chat.delete')
+  @ApiOperation({ summary: 'Delete a message' })
   @Scopes('chat:write')
   @RateTier(2)
   @Responds(200, DeletedView)

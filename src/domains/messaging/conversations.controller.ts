@@ -1,4 +1,5 @@
 import { Body, Controller, Post } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import {
   type Caller,
   CurrentCaller,
@@ -44,6 +45,7 @@ export class ConversationsController {
   constructor(private readonly conversations: ConversationsService) {}
 
   @PostOrGet('conversations.list')
+  @ApiOperation({ summary: 'List channels' })
   @Scopes('channels:read')
   @RateTier(2)
   @Responds(200, ChannelsView)
@@ -52,6 +54,7 @@ export class ConversationsController {
   }
 
   @PostOrGet('conversations.history')
+  @ApiOperation({ summary: 'Read a channel’s messages' })
   @Scopes('channels:history')
   @RateTier(3)
   @Responds(200, HistoryView)
@@ -60,6 +63,7 @@ export class ConversationsController {
   }
 
   @PostOrGet('conversations.replies')
+  @ApiOperation({ summary: 'Read a thread' })
   @Scopes('channels:history')
   @RateTier(3)
   @Responds(200, HistoryView)
@@ -68,6 +72,7 @@ export class ConversationsController {
   }
 
   @PostOrGet('conversations.members')
+  @ApiOperation({ summary: 'List a channel’s members' })
   @Scopes('channels:read')
   @RateTier(3)
   @Responds(200, MembersView)
@@ -76,6 +81,7 @@ export class ConversationsController {
   }
 
   @Post('conversations.create')
+  @ApiOperation({ summary: 'Create a channel' })
   @Scopes('channels:manage')
   @RateTier(2)
   @Responds(200, OneChannelView)
@@ -84,6 +90,7 @@ export class ConversationsController {
   }
 
   @Post('conversations.join')
+  @ApiOperation({ summary: 'Join a channel' })
   @Scopes('channels:join')
   @RateTier(2)
   @Responds(200, JoinedView)

@@ -1,4 +1,5 @@
 import { Body, Controller } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import {
   type Caller,
   CurrentCaller,
@@ -38,12 +39,14 @@ export class DirectoryController {
   constructor(private readonly directory: DirectoryService) {}
 
   @PostOrGet('auth.test')
+  @ApiOperation({ summary: 'Say who calls, as Slack does' })
   @Responds(200, AuthTestView)
   test(@CurrentCaller() caller: Caller, @Body() _none: NoArguments) {
     return ok(this.directory.identity(caller).then(authTestView(caller)));
   }
 
   @PostOrGet('team.info')
+  @ApiOperation({ summary: 'Describe the workspace' })
   @Scopes('team:read')
   @RateTier(1)
   @Responds(200, TeamInfoView)
@@ -52,6 +55,7 @@ export class DirectoryController {
   }
 
   @PostOrGet('users.info')
+  @ApiOperation({ summary: 'Get a user' })
   @Scopes('users:read')
   @RateTier(1)
   @Responds(200, OneUserView)
@@ -60,6 +64,7 @@ export class DirectoryController {
   }
 
   @PostOrGet('users.list')
+  @ApiOperation({ summary: 'List users' })
   @Scopes('users:read')
   @RateTier(3)
   @Responds(200, UsersView)

@@ -1,5 +1,5 @@
 import { Controller, Get, Header, HttpCode, Res } from '@nestjs/common';
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiOperation, ApiProperty } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { Metrics } from '../../platform/telemetry';
 import { Public, Reserved, Responds, Unmetered } from '../../policy';
@@ -34,18 +34,21 @@ export class HealthController {
   ) {}
 
   @Get('health/live')
+  @ApiOperation({ summary: 'Say that the process runs' })
   @Responds(200, HealthView)
   live() {
     return { status: 'ok' };
   }
 
   @Get('health/ready')
+  @ApiOperation({ summary: 'Say whether the process can serve' })
   @Responds(200, ReadinessView)
   ready() {
     return this.health.readiness();
   }
 
   @Get('metrics')
+  @ApiOperation({ summary: 'Metrics in the format of Prometheus' })
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   async scrape(@Res() response: Response) {

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiParam } from '@nestjs/swagger';
+import { ApiOperation, ApiParam } from '@nestjs/swagger';
 import {
   Audited,
   type Caller,
@@ -26,6 +26,7 @@ export class PatientsController {
   constructor(private readonly patients: PatientsService) {}
 
   @Get()
+  @ApiOperation({ summary: 'List patients, or search them by name, phone or date of birth' })
   @Roles(...rolesFor('patients.search'))
   @Audited('patient.search', idsOf)
   @Responds(200, pageOf(PatientView))
@@ -34,6 +35,7 @@ export class PatientsController {
   }
 
   @Post()
+  @ApiOperation({ summary: 'Create a patient' })
   @Roles(...rolesFor('patients.create'))
   @Audited('patient.create', idOf)
   @Idempotent()
@@ -43,6 +45,7 @@ export class PatientsController {
   }
 
   @Get(':id')
+  @ApiOperation({ summary: 'Get a patient' })
   @Roles(...rolesFor('patients.read'))
   @Audited('patient.read', idOf)
   @ApiParam(patientId)
@@ -52,6 +55,7 @@ export class PatientsController {
   }
 
   @Patch(':id')
+  @ApiOperation({ summary: 'Change a patient' })
   @Roles(...rolesFor('patients.update'))
   @Audited('patient.update', idOf)
   @ApiParam(patientId)

@@ -3,7 +3,7 @@ import { requestOf, type RequestState, routeOf } from '../request-state';
 import { AuthoriserCache } from './authoriser-cache';
 import { bearerToken, isCompactJws, tokenOf } from './bearer';
 import type { Caller } from './caller';
-import { malformedHeader } from './refusals';
+import { malformedToken } from './refusals';
 
 /** Tells the policies behind it who calls. A kept identity is found at once, without a promise. */
 @Injectable()
@@ -22,7 +22,7 @@ export class AuthenticationGuard implements CanActivate {
   }
 
   private async verify(token: string, gate: RequestState): Promise<boolean> {
-    if (!isCompactJws(token)) throw malformedHeader;
+    if (!isCompactJws(token)) throw malformedToken;
     enter(gate, await this.authoriser.verify(token));
     return true;
   }

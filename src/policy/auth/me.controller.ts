@@ -1,4 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { Responds } from '../responses/responds.decorator';
 import { CrossTenant } from '../tenancy/tenancy.decorator';
 import { PlanSource } from '../throttling/plan-source';
@@ -11,6 +12,7 @@ export class MeController {
   constructor(private readonly plans: PlanSource) {}
 
   @Get()
+  @ApiOperation({ summary: 'Say who calls' })
   @Responds(200, MeView)
   me(@CurrentCaller() caller: Caller): Caller {
     return { ...caller, usagePlan: this.plans.planOf(caller.clientId, caller.usagePlan) };

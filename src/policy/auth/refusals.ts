@@ -47,6 +47,7 @@ export const malformedHeader = unauthorised(
   'The Authorization header is malformed',
   'invalid_request',
 );
+export const malformedToken = unauthorised('invalid_token', 'The access token is malformed', 'invalid_token');
 export const severalTokens = unauthorised(
   'invalid_request',
   'The token must be sent once, in the Authorization header',

@@ -49,7 +49,12 @@ function describe(operation: Operation, route: RoutePolicies, schemes: readonly 
   const tag = route.path.split('/')[1] ?? 'gatehouse';
   operation.tags = [tag];
   operation.operationId = operationIdOf(route);
-  operation.summary ??= summaryOf(route);
+  if ((operation.summary ?? '') === '') operation.summary = summaryOf(route);
+  // Swagger UI offers fields for these, and a browser sends its own.
+  operation.parameters = (operation.parameters ?? []).filter(
+    (parameter) => !('name' in parameter && parameter.in === 'header' && ownHeaders.has(parameter.name.toLowerCase())),
+  );
+  nameForm(operation, route);
   operation.description ??= policiesInWords(route);
   operation.security = route.public === undefined ? schemes.map((scheme) => ({ [scheme]: [] })) : [];
   if (route.idempotent) {
@@ -71,6 +76,15 @@ function describe(operation: Operation, route: RoutePolicies, schemes: readonly 
     ...errorAnswers(route, refusalsDeclaredIn(operation)),
   } as Operation['responses'];
   Object.assign(operation, { 'x-gatehouse-policies': policiesOf(route) });
+}
+
+const ownHeaders: ReadonlySet<string> = new Set(['host', 'authorization']);
+
+/** A body that is taken as a form alone. */
+function nameForm({ requestBody }: Operation, { body }: RoutePolicies): void {
+  if (body.kind !== 'form' || !requestBody || !('content' in requestBody)) return;
+  const { 'application/json': media } = requestBody.content;
+  if (media) requestBody.content = { 'application/x-www-form-urlencoded': media };
 }
 
 /** What the handler's own `@ApiResponse`s say of refusals, by status. */
@@ -99,9 +113,11 @@ function summaryOf({ controller, handler }: RoutePolicies): string {
 }
 
 function policiesInWords(route: RoutePolicies): string {
-  const { access, tenant, throttle, class: workClass } = policiesOf(route) as Record<string, string | string[]>;
+  const policies = policiesOf(route) as Record<string, string | string[]>;
+  const { access, scopes, tenant, throttle, class: workClass } = policies;
   const who = Array.isArray(access) ? access.join(', ') : access;
-  return `Access: ${who}. Tenant: ${String(tenant)}. Throttle: ${String(throttle)}. Class: ${String(workClass)}.`;
+  const needed = Array.isArray(scopes) ? ` Scopes: ${scopes.join(', ')}.` : '';
+  return `Access: ${who}.${needed} Tenant: ${String(tenant)}. Throttle: ${String(throttle)}. Class: ${String(workClass)}.`;
 }
 
 function tagsOf(document: OpenAPIObject): { name: string; description: string }[] {

@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Param, Put, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { AuditedBefore } from '../audit/audited.decorator';
 import { Roles } from '../auth/access.decorators';
 import { type Caller, CurrentCaller } from '../auth/caller';
@@ -15,6 +16,7 @@ export class UsagePlansController {
   constructor(private readonly plans: UsagePlansService) {}
 
   @Put(':clientId')
+  @ApiOperation({ summary: 'Set an app’s usage plan' })
   @AuditedBefore('usage_plan.change', ({ params }) => [params.clientId])
   @Responds(200, AppPlanView)
   change(
@@ -26,6 +28,7 @@ export class UsagePlansController {
   }
 
   @Get()
+  @ApiOperation({ summary: 'List stored usage plans' })
   @Responds(200, pageOf(AppPlanView))
   list(@Query() query: PageQuery): Promise<Page<AppPlanView>> {
     return this.plans.page(query);

@@ -1,4 +1,5 @@
 import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { Roles } from '../auth/access.decorators';
 import { type Caller, CurrentCaller } from '../auth/caller';
 import { Responds } from '../responses/responds.decorator';
@@ -11,6 +12,7 @@ export class UsageController {
   constructor(private readonly usage: UsageService) {}
 
   @Get('usage')
+  @ApiOperation({ summary: 'Show the calling app its use of each limit' })
   @CrossTenant('tells an app its own figures, and touches no data of a tenant')
   @Responds(200, UsageView)
   mine(@CurrentCaller() caller: Caller): Promise<UsageView> {
@@ -18,6 +20,7 @@ export class UsageController {
   }
 
   @Get('app-usage')
+  @ApiOperation({ summary: 'Rank apps by requests or refusals' })
   @CrossTenant('an app’s use is the app’s, whatever tenants it serves')
   @Roles('operator')
   @Responds(200, AppUsagesView)

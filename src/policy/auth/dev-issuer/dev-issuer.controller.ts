@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Header, Headers, Post } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { Config } from '../../../platform/config';
 import { TakesBody } from '../../body/body.decorator';
 import { Responds } from '../../responses/responds.decorator';
@@ -24,6 +25,7 @@ export class DevIssuerController {
   }
 
   @Get('.well-known/openid-configuration')
+  @ApiOperation({ summary: 'Describe the development issuer' })
   @Responds(200, DiscoveryView)
   discovery(@Headers('host') host?: string): DiscoveryView {
     const issuer = devIssuerOf(host, this.port);
@@ -40,12 +42,14 @@ export class DevIssuerController {
   }
 
   @Get('.well-known/jwks.json')
+  @ApiOperation({ summary: 'Publish the development issuer’s keys' })
   @Responds(200, JwksView)
   async jwks(): Promise<{ keys: readonly unknown[] }> {
     return { keys: [await this.keys.publicJwk()] };
   }
 
   @Post('dev/tokens')
+  @ApiOperation({ summary: 'Issue a development token with any claims' })
   @Header('Cache-Control', 'no-store')
   @Responds(200, DevTokenView)
   token(@Body() request: DevTokenRequest, @Headers('host') host?: string): Promise<DevTokenView> {
@@ -53,6 +57,7 @@ export class DevIssuerController {
   }
 
   @Post('dev/oauth/token')
+  @ApiOperation({ summary: 'Issue a development token to a demo client' })
   @TakesBody({ kind: 'form' })
   @Header('Cache-Control', 'no-store')
   @Responds(200, DevTokenView)

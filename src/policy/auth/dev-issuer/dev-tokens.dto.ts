@@ -98,10 +98,11 @@ export class ClientCredentialsRequest {
     maxLength: 255,
     required: false,
     description: 'A demo user, named by its role, or the bot `app_standup`',
+    example: devDefaults.role,
   })
   readonly client_id?: string;
 
-  @ApiProperty({ type: String, maxLength: 255, required: false, description: 'Any' })
+  @ApiProperty({ type: String, maxLength: 255, required: false, description: 'Any', example: 'any' })
   readonly client_secret?: string;
 
   @ApiProperty({ type: String, maxLength: 2_000, required: false })

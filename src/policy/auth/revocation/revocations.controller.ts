@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
 import { AuditedBefore, type AuditedRequest } from '../../audit/audited.decorator';
 import { type Page, pageOf, PageQuery } from '../../responses/page';
 import { Responds } from '../../responses/responds.decorator';
@@ -15,6 +16,7 @@ export class RevocationsController {
   constructor(private readonly revocations: RevocationsService) {}
 
   @Post()
+  @ApiOperation({ summary: 'Revoke a token, a user or an app' })
   @AuditedBefore('token.revoke', ({ body }: AuditedRequest<RevocationRequest>) => [body.jti, body.sub, body.clientId])
   @Responds(201, RevocationView)
   revoke(@CurrentCaller() operator: Caller, @Body() request: RevocationRequest): Promise<RevocationView> {
@@ -22,6 +24,7 @@ export class RevocationsController {
   }
 
   @Get()
+  @ApiOperation({ summary: 'List revocations, newest first' })
   @Responds(200, pageOf(RevocationView))
   list(@Query() query: PageQuery): Promise<Page<RevocationView>> {
     return this.revocations.page(query);
