@@ -26,6 +26,9 @@ function work(name: string, milliseconds: number): { name: string } {
   return { name };
 }
 
+/** Of the requests that wait until the test lets them go on. */
+const held = { others: 0, goOn: (): void => undefined, until: Promise.resolve() };
+
 @Controller()
 @Public('this test has no issuer')
 class WorkController {
@@ -40,6 +43,23 @@ class WorkController {
   @Responds(200, NameView)
   bulk(@Param('name') name: string) {
     return work(name, 20);
+  }
+
+  @Get('held/:name')
+  @Responds(200, NameView)
+  async held(@Param('name') name: string) {
+    held.others += 1;
+    await held.until;
+    return work(name, 0);
+  }
+
+  @Get('held-critical/:name')
+  @Reserved('critical')
+  @Responds(200, NameView)
+  async heldCritical(@Param('name') name: string) {
+    ran.push(`begins ${name}`);
+    await held.until;
+    return work(name, 0);
   }
 
   @Get('critical/:name')
@@ -86,6 +106,23 @@ describe('AdmissionMiddleware', () => {
     expect(ran.slice(firstBulk === -1 ? ran.length : firstBulk).some((name) => name.startsWith('standard'))).toBe(
       false,
     );
+  });
+
+  it('lets 32 of the others into work beside a critical request', async () => {
+    held.until = new Promise((resolve) => (held.goOn = resolve));
+    const critical = burst(gate.port, ['held-critical/urgent']);
+    await until(() => ran.includes('begins urgent'));
+    const others = burst(gate.port, named('held', 60));
+    try {
+      await until(async () => (await waiting(gate)) > 0 && held.others >= 32);
+      await until(async () => (await waiting(gate)) === 0); // those beyond them have waited too long
+      expect(held.others).toBe(32);
+    } finally {
+      held.goOn();
+    }
+    expect((await critical).map(({ status }) => status)).toEqual([200]);
+    const statuses = (await others).map(({ status }) => status);
+    expect([200, 503].map((one) => statuses.filter((status) => status === one).length)).toEqual([32, 28]);
   });
 
   it('forgets a request whose client has left', async () => {
