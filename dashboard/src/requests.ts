@@ -10,24 +10,24 @@ export interface Resource<Body> {
   readonly reload: () => void;
 }
 
-/** What `path` answers now; asked again on `reload`, and every `everyMs` if given. */
+/** What `path` answers now, never what another path answered; asked again on `reload`, and every `everyMs` if given. */
 export function useResource<Body>(path: string, everyMs?: number): Resource<Body> {
   const { api } = useSession();
-  const [state, setState] = useState<Omit<Resource<Body>, 'reload'>>({
-    data: undefined,
-    problem: undefined,
-    loading: true,
-  });
+  const unasked = { path, data: undefined, problem: undefined, loading: true };
+  const [state, setState] = useState<Omit<Resource<Body>, 'reload'> & { readonly path: string }>(unasked);
   const [round, setRound] = useState(0);
   const reload = useCallback(() => setRound((last) => last + 1), []);
 
   useEffect(() => {
     const controller = new AbortController();
-    setState((last) => ({ ...last, loading: true }));
+    setState((last) => ({
+      ...(last.path === path ? last : { path, data: undefined, problem: undefined }),
+      loading: true,
+    }));
     api.get<Body>(path, controller.signal).then(
-      (data) => setState({ data, problem: undefined, loading: false }),
+      (data) => setState({ path, data, problem: undefined, loading: false }),
       (error: unknown) => {
-        if (!controller.signal.aborted) setState({ data: undefined, problem: problemOf(error), loading: false });
+        if (!controller.signal.aborted) setState({ path, data: undefined, problem: problemOf(error), loading: false });
       },
     );
     return () => controller.abort();
@@ -41,7 +41,9 @@ export function useResource<Body>(path: string, everyMs?: number): Resource<Body
     return () => clearInterval(timer);
   }, [everyMs, reload]);
 
-  return { ...state, reload };
+  // Drawn once before the effect has asked: a table of the other path under this one's name would be a lie, however short.
+  const { data, problem, loading } = state.path === path ? state : unasked;
+  return { data, problem, loading, reload };
 }
 
 export interface List<Item> {

@@ -191,6 +191,7 @@ describe('the dashboard', () => {
     });
     await page.getByLabel('Order').selectOption('Most refused first');
     const table = page.getByRole('table', { name: 'Most refused first, this hour' });
+    await table.locator('tbody tr').first().waitFor();
     expect(await table.locator('tbody tr').first().innerText()).toContain('app_rude');
     clock.advance(3_600_000);
     await page.getByRole('button', { name: 'Refresh' }).click();
