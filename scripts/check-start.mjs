@@ -1,5 +1,6 @@
-// Does what a newcomer does: `npm run start:dev` on an empty data folder, `npm run tour` against it, Ctrl-C; and makes sure
-// that the tour saw all that it promises and that nothing is left running.
+// Does what a newcomer does: `npm run start:dev` on an empty data folder, `npm run tour` against it, a second start beside it,
+// Ctrl-C and a start at once, kill -9; and makes sure that the tour saw all that it promises, that one of them ran at a time
+// and that nothing is left running.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -100,38 +101,97 @@ Object.assign(environment, {
   TOUR_URL: url,
 });
 
-await emptyDataDir();
+/** Everything printed by the starts, in their order. */
 const log = [];
-const server = spawn('npm', ['run', '--silent', 'start:dev'], {
-  cwd: root,
-  env: environment,
-  stdio: ['ignore', 'pipe', 'pipe'],
-});
-const ended = once(server, 'exit');
-for (const stream of [server.stdout, server.stderr]) stream.setEncoding('utf8').on('data', (text) => log.push(text));
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => server.kill('SIGTERM'));
+/** Of the starts, those that may still run. @type {Set<Start>} */
+const starts = new Set();
 
-try {
-  const hasEnded = () => server.exitCode !== null || server.signalCode !== null;
-  await until(
-    async () => hasEnded() || (await isReady(url)),
-    readyDeadlineMs,
-    () => 'it is not ready',
-  );
-  if (hasEnded()) throw new Error('It ended at its start');
-  await tour(environment);
-  server.kill('SIGTERM');
+/** One `npm run start:dev`. */
+class Start {
+  said = '';
+
+  constructor() {
+    this.process = spawn('npm', ['run', '--silent', 'start:dev'], {
+      cwd: root,
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.said += text;
+        log.push(text);
+      });
+    }
+    starts.add(this);
+    this.ended = once(this.process, 'close').finally(() => starts.delete(this));
+  }
+
+  get hasEnded() {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  async ready() {
+    const answers = async () => this.hasEnded || (this.said.includes('gatehouse: ready as') && (await isReady(url)));
+    await until(answers, readyDeadlineMs, () => 'it is not ready');
+    if (this.hasEnded) throw new Error('It ended at its start');
+  }
+
+  async says(text) {
+    await until(
+      () => this.said.includes(text),
+      stopDeadlineMs,
+      () => `it did not say "${text}"`,
+    );
+  }
+}
+
+async function nothingIsLeft() {
   let left = [];
   await until(
     async () => (left = await remnants()).length === 0,
     stopDeadlineMs,
     () => `still running: ${left.join('; ')}`,
   );
-  if (!log.join('').includes('SIGTERM: finishing what was accepted')) throw new Error('It did not stop in order');
-  process.stdout.write('Started, toured, stopped, and nothing is left running\n');
+}
+
+/** The process that builds and runs, behind npm. */
+const claimant = async () => Number.parseInt(await readFile(join(root, '.gatehouse/dev.pid'), 'utf8'), 10);
+
+await emptyDataDir();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => starts.forEach(({ process: child }) => child.kill('SIGTERM')));
+}
+
+try {
+  const first = new Start();
+  await first.ready();
+  await tour(environment);
+
+  const beside = new Start();
+  const [code] = await beside.ended;
+  if (code === 0 || !beside.said.includes('runs from this folder already')) throw new Error('Two ran from one folder');
+
+  first.process.kill('SIGTERM');
+  await first.says('SIGTERM: finishing what was accepted');
+  const after = new Start();
+  await after.ready();
+  if (!after.said.includes('waits for process')) throw new Error('It started while another one was still ending');
+
+  process.kill(await claimant(), 'SIGKILL');
+  await nothingIsLeft();
+
+  const last = new Start();
+  await last.ready();
+  last.process.kill('SIGTERM');
+  await nothingIsLeft();
+  await last.says('SIGTERM: finishing what was accepted');
+  process.stdout.write('Started, toured, stopped, killed, started again, stopped, and nothing is left running\n');
 } catch (error) {
   process.stdout.write(`${log.join('').slice(-10_000)}\n${error instanceof Error ? error.message : String(error)}\n`);
-  server.kill('SIGTERM');
-  await Promise.race([ended, pause(stopDeadlineMs, undefined, { ref: false })]);
+  for (const { process: child } of starts) child.kill('SIGTERM');
+  await Promise.race([
+    Promise.all([...starts].map(({ ended }) => ended)),
+    pause(stopDeadlineMs, undefined, { ref: false }),
+  ]);
   process.exitCode = 1;
 }

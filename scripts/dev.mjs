@@ -1,20 +1,23 @@
 // `npm run start:dev`: builds, runs dist/main.js, and does both again when a source changes.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const next = join(root, 'dist-next');
-/** Names the process that builds and runs in this checkout. */
+/** Names the process that builds and runs in this checkout, and says so when it is about to end. */
 const claim = join(root, '.gatehouse', 'dev.pid');
+const stopping = 'stopping';
+const claimCheckMs = 50;
 const debounceMs = 150;
 const parentCheckMs = 1_000;
-/** Loaded before the application: when this process is gone, however it went, the channel closes and the child stops. */
+/** Loaded before what this starts: when this process is gone, however it went, the channel closes and the child stops. */
 const stopWithParent = `data:text/javascript,process.once('disconnect',()=>process.kill(process.pid,'SIGTERM'))`;
 
 const say = (line) => process.stderr.write(`dev: ${line}\n`);
@@ -23,6 +26,7 @@ const say = (line) => process.stderr.write(`dev: ${line}\n`);
 let child;
 let isFirst = true;
 let isStopping = false;
+let claims = false;
 
 /** Builds beside `dist` and moves it there when it is whole: what does not compile leaves the running build alone. */
 async function compile() {
@@ -39,28 +43,63 @@ function reasonOf(error) {
   return (error instanceof Error ? error.message : String(error)).split(/\n+(?:Caused by|Stack backtrace):/, 1)[0];
 }
 
-/** One at a time: a second one would build over what runs. */
-function claimCheckout() {
+/** One at a time: a second one would build over what runs. One that is about to end is waited for. */
+async function claimCheckout() {
   mkdirSync(dirname(claim), { recursive: true });
-  for (;;) {
-    try {
-      writeFileSync(claim, String(process.pid), { flag: 'wx' });
-      process.once('exit', () => rmSync(claim, { force: true }));
-      return;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
-      const pid = Number(readFileSync(claim, 'utf8'));
-      if (pid > 0 && runsDev(pid)) {
+  const own = writeBeside(String(process.pid));
+  try {
+    for (let waits = false; !takes(own);) {
+      const [pid, state] = claimant();
+      if (!runsDev(pid)) {
+        rmSync(claim, { force: true }); // of one that was killed
+      } else if (state === stopping) {
+        if (!waits) say(`waits for process ${pid}, which is about to end`);
+        waits = true;
+        await pause(claimCheckMs);
+      } else {
         say(`Gatehouse runs from this folder already (process ${pid})`);
         process.exit(1);
       }
-      rmSync(claim, { force: true }); // of one that was killed
     }
+  } finally {
+    rmSync(own, { force: true });
+  }
+  claims = true;
+  process.once('exit', () => rmSync(claim, { force: true }));
+}
+
+/** A claim is put in its place when it is whole: whoever reads half of one would take it for nobody's. @param {string} text */
+function writeBeside(text) {
+  const own = `${claim}.${process.pid}`;
+  writeFileSync(own, text);
+  return own;
+}
+
+/** Makes a claim that was written whole, if there is no other. @param {string} own */
+function takes(own) {
+  try {
+    linkSync(own, claim);
+    return true;
+  } catch (error) {
+    if (error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Who runs in this checkout, and whether it says that it ends. @returns {[pid: number, state: string | undefined]} */
+function claimant() {
+  try {
+    const [pid, state] = readFileSync(claim, 'utf8').split(' ');
+    return [Number(pid), state];
+  } catch (error) {
+    if (error.code === 'ENOENT') return [0, undefined]; // it has just ended
+    throw error;
   }
 }
 
 /** Whether that process is one like this; its id may have passed to another program. @param {number} pid */
 function runsDev(pid) {
+  if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('dev.mjs');
@@ -152,6 +191,7 @@ function stop() {
   }
   isStopping = true;
   clearTimeout(pending);
+  if (claims) renameSync(writeBeside(`${process.pid} ${stopping}`), claim);
   if (child) child.kill('SIGTERM');
   else if (!isWorking) process.exit(0);
 }
@@ -167,8 +207,8 @@ function callersOf(parent) {
 
 /** The stand-in SMS provider and CRM; where the port is taken, one of another run answers. It ends with this process. */
 function startOutsideWorld() {
-  const outside = spawn(process.execPath, [join(root, 'tools/outside/outside.mjs')], {
-    stdio: ['pipe', 'ignore', 'pipe'],
+  const outside = spawn(process.execPath, ['--import', stopWithParent, join(root, 'tools/outside/outside.mjs')], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   let isTaken = false;
   outside.stderr.setEncoding('utf8').on('data', (text) => {
@@ -196,7 +236,7 @@ if (process.env.npm_lifecycle_event !== undefined) {
 }
 
 if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
-claimCheckout();
+await claimCheckout();
 isWorking = true;
 try {
   await compile();
