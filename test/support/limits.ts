@@ -7,6 +7,7 @@ import { type Decision, LimitStore } from '../../src/policy/throttling/limit-sto
 import { type Rule, ruleOf, type WindowLimit } from '../../src/policy/throttling/limits';
 import { LocalLimits } from '../../src/policy/throttling/local-limits';
 import { RedisWatch } from '../../src/policy/throttling/redis-watch';
+import { World } from './world';
 
 /** A store whose scripts are told the time, where a test moves it; 0 is Redis' own clock, as in production. */
 class TimedStore extends LimitStore {
@@ -64,6 +65,43 @@ export class LimitNode {
     this.watch.onApplicationShutdown();
     this.redis.onApplicationShutdown();
   }
+}
+
+const noon = Date.UTC(2026, 4, 1, 12) * 1000;
+
+/** A node for all tests of a `describe`, and the time its scripts are told. */
+export interface NodeOfTests {
+  readonly node: LimitNode;
+  /** Moves the time to so many milliseconds behind a noon; with the next test it is Redis' own again. */
+  readonly at: (ms: number) => void;
+  /** Whether a request passes of which this process remembers nothing. */
+  readonly passes: (rule: Rule, names: readonly string[], weight?: number) => Promise<boolean>;
+}
+
+/** Starts a node on a Redis of its own for the `describe` it is called in, and ends both with it. */
+export function nodeOfTests(): NodeOfTests {
+  let world: World;
+  let node: LimitNode;
+  beforeAll(async () => {
+    world = await World.create();
+    node = await LimitNode.start(world.redisUrl);
+  });
+  afterEach(() => {
+    node.store.micros = 0;
+  });
+  afterAll(async () => {
+    node.stop();
+    await world.end();
+  });
+  return {
+    get node() {
+      return node;
+    },
+    at: (ms) => {
+      node.store.micros = noon + ms * 1000;
+    },
+    passes: async (rule, names, weight) => (await node.fresh(rule, names, weight)).allowed,
+  };
 }
 
 /** A rule of one window. */

@@ -1,33 +1,14 @@
-import { LimitNode, freshName, windowRule } from '../../../test/support/limits';
+import { freshName, nodeOfTests, windowRule } from '../../../test/support/limits';
 import { until } from '../../../test/support/until';
-import { World } from '../../../test/support/world';
 import { LimitKey } from './limit-keys';
-import { type Rule, ruleOf } from './limits';
+import { ruleOf } from './limits';
 import { limitOfTier, limitsOfPlan } from './usage-plans';
 
-const noon = Date.UTC(2026, 4, 1, 12) * 1000;
 const dayMs = 86_400_000;
 
 describe('the limit store, where what was counted has to be put right', () => {
-  let world: World;
-  let node: LimitNode;
-
-  beforeAll(async () => {
-    world = await World.create();
-    node = await LimitNode.start(world.redisUrl);
-  });
-  afterAll(async () => {
-    node.stop();
-    await world.end();
-  });
-  afterEach(() => {
-    node.store.micros = 0;
-  });
-
-  const at = (ms: number) => {
-    node.store.micros = noon + ms * 1000;
-  };
-  const passes = async (rule: Rule, names: string[], weight = 1) => (await node.fresh(rule, names, weight)).allowed;
+  const limits = nodeOfTests();
+  const { at, passes } = limits;
 
   describe('when Redis’ clock goes back', () => {
     it.each([1, 1_000, 3_600_000, 3 * dayMs])('by %i ms, neither locks out nor doubles a window', async (backMs) => {
@@ -37,7 +18,7 @@ describe('the limit store, where what was counted has to be put right', () => {
       for (let request = 0; request < 15; request += 1) expect(await passes(rule, name)).toBe(true);
       at(-backMs);
       for (let request = 0; request < 5; request += 1) expect(await passes(rule, name)).toBe(true);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 60_000 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 60_000 });
       at(-backMs + 60_000);
       expect(await passes(rule, name)).toBe(true);
     });
@@ -62,7 +43,7 @@ describe('the limit store, where what was counted has to be put right', () => {
       at(dayMs / 2);
       expect(await passes(rule, name, 5)).toBe(true);
       at(dayMs / 2 - 3_600_000);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 3_600_000 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 3_600_000 });
       at(dayMs / 2);
       expect(await passes(rule, name)).toBe(true);
     });
@@ -73,9 +54,9 @@ describe('the limit store, where what was counted has to be put right', () => {
       at(0);
       for (let request = 0; request < 10; request += 1) expect(await passes(rule, name)).toBe(true);
       at(-backMs);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
       at(-backMs + 50);
-      const { allowed, reports } = await node.fresh(rule, name);
+      const { allowed, reports } = await limits.node.fresh(rule, name);
       expect([allowed, reports[1]?.remaining]).toEqual([true, 9_989]);
     });
   });
@@ -83,17 +64,17 @@ describe('the limit store, where what was counted has to be put right', () => {
   describe('when a request is refunded', () => {
     const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
     const remaining = async (keys: readonly LimitKey[]) =>
-      (await node.store.decide(rule, keys, 0)).reports.map((report) => report.remaining);
+      (await limits.node.store.decide(rule, keys, 0)).reports.map((report) => report.remaining);
 
     it('gives back that one and no other', async () => {
       const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
       at(0);
-      await node.store.decide(rule, keys, 1);
+      await limits.node.store.decide(rule, keys, 1);
       at(10);
-      const failed = await node.store.decide(rule, keys, 3);
+      const failed = await limits.node.store.decide(rule, keys, 3);
       at(20);
-      await node.store.decide(rule, keys, 2);
-      node.store.refund(rule, keys, 3, failed);
+      await limits.node.store.decide(rule, keys, 2);
+      limits.node.store.refund(rule, keys, 3, failed);
       await until(async () => (await remaining(keys))[0] === 17);
       expect(await remaining(keys)).toEqual([17, 7, 9_997]);
       at(60_009);
@@ -107,10 +88,10 @@ describe('the limit store, where what was counted has to be put right', () => {
     it('gives back the oldest where that one cannot be found, so that no window grows too wide', async () => {
       const keys = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
       at(0);
-      await node.store.decide(rule, keys, 1);
+      await limits.node.store.decide(rule, keys, 1);
       at(10);
-      const failed = await node.store.decide(rule, keys, 1);
-      node.store.refund(rule, keys, 1, { ...failed, decidedAtMs: 0 });
+      const failed = await limits.node.store.decide(rule, keys, 1);
+      limits.node.store.refund(rule, keys, 1, { ...failed, decidedAtMs: 0 });
       await until(async () => (await remaining(keys))[0] === 19);
       at(60_009);
       expect((await remaining(keys))[0]).toBe(19);
@@ -119,11 +100,11 @@ describe('the limit store, where what was counted has to be put right', () => {
     it('lets the refused go on at once', async () => {
       const one = windowRule(1);
       const key = new LimitKey(freshName(), 'x');
-      const failed = await node.store.decide(one, [key], 1);
-      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
-      node.store.refund(one, [key], 1, failed);
-      await until(async () => (await node.store.decide(one, [key], 0)).reports[0]?.remaining === 1);
-      expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
+      const failed = await limits.node.store.decide(one, [key], 1);
+      expect(await limits.node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
+      limits.node.store.refund(one, [key], 1, failed);
+      await until(async () => (await limits.node.store.decide(one, [key], 0)).reports[0]?.remaining === 1);
+      expect(await limits.node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
     });
   });
 });

@@ -1,33 +1,14 @@
 import fc from 'fast-check';
-import { LimitNode, freshName, windowRule } from '../../../test/support/limits';
-import { World } from '../../../test/support/world';
-import { AppKeys, LimitKey } from './limit-keys';
-import { type PlanLimit, type Rule, ruleOf } from './limits';
+import { freshName, nodeOfTests, windowRule } from '../../../test/support/limits';
+import { AppKeys } from './limit-keys';
+import { type PlanLimit, ruleOf } from './limits';
 import { limitOfTier, limitsOfPlan } from './usage-plans';
 
-const noon = Date.UTC(2026, 4, 1, 12) * 1000;
 const dayMs = 86_400_000;
 
 describe('the limit store', () => {
-  let world: World;
-  let node: LimitNode;
-
-  beforeAll(async () => {
-    world = await World.create();
-    node = await LimitNode.start(world.redisUrl);
-  });
-  afterAll(async () => {
-    node.stop();
-    await world.end();
-  });
-  afterEach(() => {
-    node.store.micros = 0;
-  });
-
-  const at = (ms: number) => {
-    node.store.micros = noon + ms * 1000;
-  };
-  const passes = async (rule: Rule, names: string[], weight = 1) => (await node.fresh(rule, names, weight)).allowed;
+  const limits = nodeOfTests();
+  const { at, passes } = limits;
 
   describe('with a window', () => {
     it('frees a place exactly one window after it was taken, to the millisecond', async () => {
@@ -38,10 +19,10 @@ describe('the limit store', () => {
         expect(await passes(rule, name)).toBe(true);
       }
       at(59_999);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
       at(60_000);
       expect(await passes(rule, name)).toBe(true);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 7 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 7 });
       at(60_006);
       expect(await passes(rule, name)).toBe(false);
       at(60_007);
@@ -70,7 +51,7 @@ describe('the limit store', () => {
             at(now);
             for (let call = 0; call < Math.min(calls, 12); call += 1) {
               log = log.filter((time) => time + 60_000 > now);
-              const { allowed, reports, retryAfterMs } = await node.fresh(rule, name, weight);
+              const { allowed, reports, retryAfterMs } = await limits.node.fresh(rule, name, weight);
               const expected = log.length + weight <= requests;
               expect(allowed).toBe(expected);
               if (allowed) for (let one = 0; one < weight; one += 1) log.push(Math.ceil(now / unit) * unit);
@@ -128,7 +109,7 @@ describe('the limit store', () => {
             at(now);
             for (let call = 0; call < calls; call += 1) {
               const expected = tokens >= weight * 1000 && used + weight <= 60;
-              const { allowed, reports } = await node.fresh(rule, name, weight);
+              const { allowed, reports } = await limits.node.fresh(rule, name, weight);
               expect(allowed).toBe(expected);
               if (allowed) {
                 tokens -= weight * 1000;
@@ -147,7 +128,7 @@ describe('the limit store', () => {
       const name = [freshName()];
       at(0);
       for (let request = 0; request < 10; request += 1) expect(await passes(rule, name)).toBe(true);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 50 });
       at(49);
       expect(await passes(rule, name)).toBe(false);
       at(50);
@@ -160,7 +141,7 @@ describe('the limit store', () => {
       const name = [freshName()];
       at(dayMs / 2 - 1);
       for (let request = 0; request < 5; request += 1) expect(await passes(rule, name)).toBe(true);
-      expect(await node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
+      expect(await limits.node.fresh(rule, name)).toMatchObject({ allowed: false, retryAfterMs: 1 });
       at(dayMs / 2);
       expect(await passes(rule, name)).toBe(true);
     });
@@ -170,7 +151,7 @@ describe('the limit store', () => {
       at(0);
       for (let request = 0; request < 300; request += 1)
         expect(await passes(ruleOf([limitsOfPlan.internal]), name)).toBe(true);
-      const { reports } = await node.fresh(ruleOf([limitsOfPlan.standard]), name, 0);
+      const { reports } = await limits.node.fresh(ruleOf([limitsOfPlan.standard]), name, 0);
       expect(reports[1]?.remaining).toBe(9_700);
     });
   });
@@ -182,7 +163,7 @@ describe('the limit store', () => {
       const [tier, plan] = [freshName(), freshName()];
       at(0);
       for (let request = 0; request < 10; request += 1) expect(await passes(rule, [tier, plan])).toBe(true);
-      const { reports } = await node.fresh(rule, [tier, plan]);
+      const { reports } = await limits.node.fresh(rule, [tier, plan]);
       expect(reports.map(({ allowed, remaining }) => [allowed, remaining])).toEqual([
         [true, 10],
         [false, 0],
@@ -191,7 +172,7 @@ describe('the limit store', () => {
       at(1_000);
       for (let request = 0; request < 10; request += 1) expect(await passes(rule, [tier, plan])).toBe(true);
       at(2_000);
-      const refused = await node.fresh(rule, [tier, plan]);
+      const refused = await limits.node.fresh(rule, [tier, plan]);
       expect(refused.reports.map(({ allowed, remaining }) => [allowed, remaining])).toEqual([
         [false, 0],
         [true, 10],
@@ -206,13 +187,13 @@ describe('the limit store', () => {
       for (let request = 0; request < 10; request += 1) await passes(rule, [tier, plan]);
       at(1_000);
       for (let request = 0; request < 10; request += 1) await passes(rule, [tier, plan]);
-      expect((await node.fresh(rule, [tier, plan])).retryAfterMs).toBe(59_000);
+      expect((await limits.node.fresh(rule, [tier, plan])).retryAfterMs).toBe(59_000);
     });
 
     it('decides a batch in which an app meets itself one after the other', async () => {
       const [tier, plan] = [freshName(), freshName()];
       at(0);
-      const decisions = await Promise.all(Array.from({ length: 200 }, () => node.fresh(rule, [tier, plan])));
+      const decisions = await Promise.all(Array.from({ length: 200 }, () => limits.node.fresh(rule, [tier, plan])));
       expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
     });
 
@@ -223,80 +204,9 @@ describe('the limit store', () => {
       );
       expect(new Set([...windows, ...apps.map(({ plan }) => plan)].map(({ name }) => name)).size).toBe(10);
       const one = windowRule(1);
-      for (const key of windows) expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
-      for (const key of windows) expect(await node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
+      for (const key of windows) expect(await limits.node.store.decide(one, [key], 1)).toMatchObject({ allowed: true });
+      for (const key of windows)
+        expect(await limits.node.store.decide(one, [key], 1)).toMatchObject({ allowed: false });
     });
   });
-
-  it('remembers a refusal in the process: a flood of refused requests costs no call to Redis', async () => {
-    const rule = windowRule(1);
-    const key = new LimitKey(freshName(), 'x');
-    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
-    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
-    const before = await decisionCalls(node);
-    for (let request = 0; request < 5_000; request += 1) {
-      expect((await node.store.decide(rule, [key], 1)).allowed).toBe(false);
-    }
-    expect(await decisionCalls(node)).toBe(before);
-    node.clock.advance(59_000);
-    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
-    node.clock.advance(1_000);
-    await node.store.decide(rule, [key], 1);
-    expect(await decisionCalls(node)).toBe(before + 1);
-  });
-
-  it('asks Redis again when the process’ clock went back, instead of refusing for as long', async () => {
-    const rule = windowRule(1);
-    const key = new LimitKey(freshName(), 'x');
-    at(0);
-    await node.store.decide(rule, [key], 1);
-    await node.store.decide(rule, [key], 1);
-    node.clock.advance(-3_600_000);
-    at(60_000);
-    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
-    node.clock.advance(3_600_000);
-  });
-
-  it('does not hold a lighter request to a heavier one’s refusal', async () => {
-    const rule = windowRule(10);
-    const key = new LimitKey(freshName(), 'x');
-    expect(await node.store.decide(rule, [key], 8)).toMatchObject({ allowed: true });
-    expect(await node.store.decide(rule, [key], 5)).toMatchObject({ allowed: false });
-    expect(await node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
-  });
-
-  it('leaves no key without an expiry and none that holds a name in clear', async () => {
-    const rule = ruleOf([limitOfTier(4, 'stream'), limitsOfPlan.enterprise]);
-    const app = node.keys.of('client-with-a-name');
-    const keys = [app.window('workspace-with-a-name', 'POST /route-with-a-name'), app.plan];
-    for (let request = 0; request < 50; request += 1) await node.store.decide(rule, keys, 1);
-    const names = await node.redis.commands.keys('*');
-    expect(names.length).toBeGreaterThan(50);
-    expect(names.filter((name) => name.includes('with-a-name'))).toEqual([]);
-    const lives = await Promise.all(names.map((name) => node.redis.commands.pttl(name)));
-    expect(lives.filter((ms) => ms <= 0)).toEqual([]);
-  });
-
-  it.each([
-    [2, 20],
-    [3, 50],
-    [4, 100],
-  ] as const)(
-    'keeps a full window of tier %i, requests spread evenly, in at most 200 bytes',
-    async (tier, requests) => {
-      const rule = ruleOf([limitOfTier(tier, 'post')]);
-      const key = new AppKeys(`memory-${tier}`).window('workspace', 'POST /api/method');
-      for (let request = 0; request < requests; request += 1) {
-        at(Math.floor((request * 60_000) / requests));
-        expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
-      }
-      expect(await node.redis.commands.memory('USAGE', key.name)).toBeLessThanOrEqual(200);
-    },
-  );
 });
-
-/** Decisions that reached Redis: they alone read several keys at once. */
-async function decisionCalls({ redis }: LimitNode): Promise<number> {
-  const stats = await redis.commands.info('commandstats');
-  return Number(/cmdstat_mget:calls=(\d+)/.exec(stats)?.[1] ?? 0);
-}

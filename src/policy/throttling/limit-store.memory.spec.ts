@@ -1,0 +1,81 @@
+import { type LimitNode, freshName, nodeOfTests, windowRule } from '../../../test/support/limits';
+import { AppKeys, LimitKey } from './limit-keys';
+import { ruleOf } from './limits';
+import { limitOfTier, limitsOfPlan } from './usage-plans';
+
+describe('what the limit store remembers, in the process and in Redis', () => {
+  const limits = nodeOfTests();
+  const { at } = limits;
+
+  it('remembers a refusal in the process: a flood of refused requests costs no call to Redis', async () => {
+    const rule = windowRule(1);
+    const key = new LimitKey(freshName(), 'x');
+    expect(await limits.node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    expect(await limits.node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
+    const before = await decisionCalls(limits.node);
+    for (let request = 0; request < 5_000; request += 1) {
+      expect((await limits.node.store.decide(rule, [key], 1)).allowed).toBe(false);
+    }
+    expect(await decisionCalls(limits.node)).toBe(before);
+    limits.node.clock.advance(59_000);
+    expect(await limits.node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
+    limits.node.clock.advance(1_000);
+    await limits.node.store.decide(rule, [key], 1);
+    expect(await decisionCalls(limits.node)).toBe(before + 1);
+  });
+
+  it('asks Redis again when the process’ clock went back, instead of refusing for as long', async () => {
+    const rule = windowRule(1);
+    const key = new LimitKey(freshName(), 'x');
+    at(0);
+    await limits.node.store.decide(rule, [key], 1);
+    await limits.node.store.decide(rule, [key], 1);
+    limits.node.clock.advance(-3_600_000);
+    at(60_000);
+    expect(await limits.node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    limits.node.clock.advance(3_600_000);
+  });
+
+  it('does not hold a lighter request to a heavier one’s refusal', async () => {
+    const rule = windowRule(10);
+    const key = new LimitKey(freshName(), 'x');
+    expect(await limits.node.store.decide(rule, [key], 8)).toMatchObject({ allowed: true });
+    expect(await limits.node.store.decide(rule, [key], 5)).toMatchObject({ allowed: false });
+    expect(await limits.node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
+  });
+
+  it('leaves no key without an expiry and none that holds a name in clear', async () => {
+    const rule = ruleOf([limitOfTier(4, 'stream'), limitsOfPlan.enterprise]);
+    const app = limits.node.keys.of('client-with-a-name');
+    const keys = [app.window('workspace-with-a-name', 'POST /route-with-a-name'), app.plan];
+    await limits.node.store.decide(rule, keys, 1);
+    const names = await limits.node.redis.commands.keys('*');
+    expect(names).toEqual(expect.arrayContaining(keys.map(({ name }) => name)));
+    expect(names.filter((name) => name.includes('with-a-name'))).toEqual([]);
+    const lives = await Promise.all(names.map((name) => limits.node.redis.commands.pttl(name)));
+    expect(lives.filter((ms) => ms <= 0)).toEqual([]);
+  });
+
+  it.each([
+    [2, 20],
+    [3, 50],
+    [4, 100],
+  ] as const)(
+    'keeps a full window of tier %i, requests spread evenly, in at most 200 bytes',
+    async (tier, requests) => {
+      const rule = ruleOf([limitOfTier(tier, 'post')]);
+      const key = new AppKeys(`memory-${tier}`).window('workspace', 'POST /api/method');
+      for (let request = 0; request < requests; request += 1) {
+        at(Math.floor((request * 60_000) / requests));
+        expect(await limits.node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+      }
+      expect(await limits.node.redis.commands.memory('USAGE', key.name)).toBeLessThanOrEqual(200);
+    },
+  );
+});
+
+/** Decisions that reached Redis: they alone read several keys at once. */
+async function decisionCalls({ redis }: LimitNode): Promise<number> {
+  const stats = await redis.commands.info('commandstats');
+  return Number(/cmdstat_mget:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+}
