@@ -40,7 +40,8 @@ interface Waiting {
 /**
  * Keeps the turns of the event loop short, so that a critical request never stands behind hundreds of others that were read
  * in the same turn: those of the other classes are let in for a share of each turn, the smallest while critical work is under
- * way, and wait for the next one beyond it, bulk behind standard. Without a backlog nobody waits. A middleware, because it must act before anything is spent.
+ * way, and wait for the next one beyond it, bulk behind standard. Without a backlog nobody waits. A middleware, because it must
+ * act before anything is spent.
  */
 @Injectable()
 export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response> {
@@ -97,15 +98,21 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
 
   private readonly endCritical = (): void => {
     this.inWork.critical -= 1;
+    this.goOn();
   };
 
   private readonly endOther = (): void => {
     this.inWork.others -= 1;
+    this.goOn();
+  };
+
+  /** Lets in at once who waited for others to end. */
+  private goOn(): void {
     if (!this.lookAgain || !this.hasRoom) return;
     clearTimeout(this.lookAgain);
     this.lookAgain = undefined;
     setImmediate(this.endTurn);
-  };
+  }
 
   /** Whether this turn lets one more in. */
   private get hasRoom(): boolean {
@@ -132,7 +139,8 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     this.turnBegan = now;
     this.admitted = 0;
     const refused = this.refuseLate();
-    while (this.hasRoom) {
+    // Where more are late than one turn refuses, those first in line are late as well.
+    while (this.hasRoom && refused < mostRefusedInTurn) {
       const next = this.waiting.standard.shift() ?? this.waiting.bulk.shift();
       if (!next) break;
       if (next.response.closed) continue;
