@@ -31,7 +31,10 @@ export function requestCancel(client: pg.PoolClient, timeoutMs: number): Promise
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => wire.stream.destroy(new Error('Nobody took a request to cancel')), timeoutMs);
     const send = () => wire.cancel(processID, secretKey);
-    wire.on('error', reject);
+    wire.on('error', (error: Error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
     wire.once('end', () => {
       clearTimeout(timer);
       resolve();

@@ -51,7 +51,12 @@ export class Connections {
     this.pool.on('error', () => undefined); // told below, by the client itself
     // The pool listens only while a client is idle; a connection that breaks in use would end the process otherwise. What
     // ran on it is told by its own rejection.
-    this.pool.on('connect', (client) => client.on('error', settings.onBroken));
+    this.pool.on('connect', (client) => {
+      client.on('error', (error) => {
+        this.isWarm = false;
+        settings.onBroken(error);
+      });
+    });
   }
 
   /**
@@ -71,7 +76,10 @@ export class Connections {
     }
   }
 
-  /** With the first critical request, opens all connections that are reserved for its class: a flood is a bad time to log in. */
+  /**
+   * With the first critical request, and the first after one broke, opens all connections that are reserved for its class: a
+   * flood is a bad time to log in.
+   */
   private warm(): void {
     this.isWarm = true;
     const missing = this.settings.shares.reservedForCritical - this.pool.totalCount + this.pool.idleCount;
