@@ -1,6 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
-import { ApiParam } from '@nestjs/swagger';
+import { ApiExcludeController, ApiParam } from '@nestjs/swagger';
 import { ErrorsAs, Public, Responds } from '../../policy';
 import { UnknownMethod } from './messaging.errors';
 import { SlackError, slackErrors } from './slack-errors';
