@@ -93,7 +93,11 @@ describe('the audit log of a practice', () => {
   });
 
   it.each([
-    ['gatehouse_lookup', `subjects @> to_jsonb('pat_1'::text)`, 'audit_entries_by_subject'],
+    [
+      'gatehouse_lookup',
+      `jsonb_set('{}', ARRAY[practice_id || ' ' || seq / 128], (body -> 'subjects')::jsonb) @> '{"practice_ours 0": ["pat_1"]}'`,
+      'audit_entries_by_subject',
+    ],
     ['gatehouse_app', `practice_id = 'practice_ours' AND actor = 'user_ada' AND seq < 1000`, 'audit_entries_by_actor'],
     [
       'gatehouse_app',
@@ -115,6 +119,35 @@ describe('the audit log of a practice', () => {
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toContain(index);
     expect(plan).toMatch(/Index Cond: .*(subjects|actor|action|outcome|seq)/);
+  });
+
+  it('finds a subject wherever in its chain it stands, in the range that was asked for', async () => {
+    const { id } = await seedPractice(world, 'blocks', { patients: 0, slots: 0 });
+    const client = await world.clientOf('superuser');
+    const said = JSON.stringify(Array.from({ length: 400 }, (_, n) => ({ subjects: [`pat_${n % 10}`, 'pat_all'] })));
+    await client.query(
+      `SELECT append_audit_entries(ARRAY[$1, 'practice_other'], ARRAY[390, 10], ARRAY(SELECT 'aud_' || n FROM generate_series(1, 400) n),
+         array_fill('2026-01-01T00:00:00.000Z'::text, ARRAY[400]), $2)`,
+      [id, said],
+    );
+    await client.query(`SET ROLE gatehouse_app; SET gatehouse.tenant = '${id}'`);
+    const about = async (subject: string, first: number, last: number) => {
+      const { rows } = await client.query<{ seq: number }>(
+        'SELECT seq::int FROM audit_entries_about($1, $2, $3) AS seq ORDER BY seq',
+        [subject, first, last],
+      );
+      return rows.map(({ seq }) => seq);
+    };
+    const numbers = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
+    expect(await about('pat_all', 0, Number.MAX_SAFE_INTEGER)).toEqual(numbers(1, 390));
+    expect(await about('pat_all', 127, 257)).toEqual(numbers(127, 257));
+    expect(await about('pat_3', -5, 400)).toEqual(numbers(0, 38).map((ten) => ten * 10 + 4));
+    expect(await about('pat_9', 200, 200)).toEqual([200]);
+    expect(await about('pat_', 1, 400)).toEqual([]);
+    expect(await about('pat_all', 391, 500)).toEqual([]);
+    await client.query(`SET gatehouse.tenant = 'practice_other'`);
+    expect(await about('pat_all', 0, 1_000)).toEqual(numbers(1, 10));
+    await client.end();
   });
 
   it('is searched by time, to the millisecond, whatever the offset it is written with', async () => {
@@ -198,7 +231,8 @@ describe('the audit log of a practice', () => {
       await quiet();
       expect(
         await world.sql(
-          `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+          `SELECT 1 FROM pg_stat_activity
+           WHERE datname = current_database() AND usename = 'gatehouse_api' AND state LIKE 'idle in transaction%'`,
         ),
       ).toEqual([]);
       // What is read only now shows what changed meanwhile.

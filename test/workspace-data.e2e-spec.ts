@@ -149,7 +149,7 @@ describe('the data of a workspace', () => {
       expect(Object.values(data).every((count) => count === 0)).toBe(true);
       expect(kept).toBe(audited + 1);
       const [last] = await world.sql(
-        `SELECT action, subjects FROM audit_entries WHERE practice_id = $1 ORDER BY seq DESC LIMIT 1`,
+        `SELECT action, body -> 'subjects' AS subjects FROM audit_entries WHERE practice_id = $1 ORDER BY seq DESC LIMIT 1`,
         [ours.id],
       );
       expect(last).toEqual({ action: 'tenant.erase', subjects: [ours.id] });

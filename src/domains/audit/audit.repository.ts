@@ -35,7 +35,7 @@ const conditions: Readonly<Record<keyof AuditFilter, (parameter: string) => stri
   actor: (parameter) => `actor = ${parameter}`,
   action: (parameter) => `action = ${parameter}`,
   outcome: (parameter) => `outcome = ${parameter}`,
-  subject: (parameter) => `seq IN (SELECT audit_entries_about(${parameter}))`,
+  subject: (parameter) => `seq IN (SELECT audit_entries_about(${parameter}, $2, $3))`,
 };
 const filterNames = Object.keys(conditions) as (keyof AuditFilter)[];
 

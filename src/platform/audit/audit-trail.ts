@@ -12,7 +12,7 @@ import { assertFits, type AuditEntry } from './entry';
  * What one transaction appends at most, an entry counting as one and each of its subjects as another. A few milliseconds of
  * Postgres's time, since what is urgent waits for the batch of its chain that is under way.
  */
-const mostInBatch = { urgent: 128, usual: 64 } as const;
+const mostInBatch = { urgent: 128, usual: 256 } as const;
 /** While urgent entries keep coming, for so long after each, the others are written a page of a list at a time. */
 const besideUrgent = { most: 20, forMs: 100 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */

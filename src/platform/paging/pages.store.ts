@@ -97,7 +97,7 @@ const claim = statement<Row>(
 
 const named = statement<Attempt>(
   'paging.named',
-  `SELECT body ->> 'at' AS at, body ->> 'route' AS route, subjects, body ->> 'subjectPractice' AS "subjectPractice",
+  `SELECT body ->> 'at' AS at, body ->> 'route' AS route, body -> 'subjects' AS subjects, body ->> 'subjectPractice' AS "subjectPractice",
      body ->> 'correlationId' AS "correlationId"
    FROM audit_entries
    WHERE ${isAttempt} AND practice_id = $1 AND actor = $2 AND seq BETWEEN $3 AND $4
