@@ -1,3 +1,4 @@
+import './young-generation';
 import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { prepareGround } from './ground';

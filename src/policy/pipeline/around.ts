@@ -67,10 +67,21 @@ export class AroundHandlers {
     }
   }
 
+  /**
+   * The passage, once: the context outlives its request, in the timer of the kept connection, and would hold the request, its
+   * answer and all that was read for it as long.
+   */
+  private take(): Passage {
+    const store = this.cls.get() as Store | undefined;
+    const passage = store?.[passageKey];
+    if (!passage) throw new Error('A handler was called past the guards');
+    store[passageKey] = undefined;
+    return passage;
+  }
+
   private wrapped(handler: Handler, controller: object): Handler {
     return (...values) => {
-      const passage = (this.cls.get() as Store | undefined)?.[passageKey];
-      if (!passage) throw new Error('A handler was called past the guards');
+      const passage = this.take();
       const run = (index: number): Promise<unknown> => {
         const policy = this.policies[index];
         if (policy) return policy.around(passage, () => run(index + 1));
