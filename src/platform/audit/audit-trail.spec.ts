@@ -81,7 +81,9 @@ describe('AuditTrail', () => {
     await Promise.all(
       names.map((name) => trail.append(entry('practice_odd', { actor: name, ip: name, subjects: [name] }))),
     );
-    const found = await world.sql(`SELECT actor, body -> 'subjects' AS subjects FROM audit_entries WHERE practice_id = 'practice_odd'`);
+    const found = await world.sql(
+      `SELECT actor, body -> 'subjects' AS subjects FROM audit_entries WHERE practice_id = 'practice_odd'`,
+    );
     expect(found.map(({ actor }) => String(actor)).sort()).toEqual(
       ['a\ufffdb', '\ufffd', 'é"\\\ufffd', 'x'.repeat(256), '\u2028'].sort(),
     );
