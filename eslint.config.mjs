@@ -79,7 +79,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['main', 'migrate', 'audit-verify', 'phi-rotate', 'tenant-erase', 'tenant-export'].map(
+    files: ['main', 'migrate', 'audit-verify', 'phi-rotate', 'tenant-erase', 'tenant-export', 'failure'].map(
       (name) => `src/${name}.ts`,
     ),
     rules: { 'no-restricted-properties': 'off' },

@@ -1,9 +1,9 @@
 import './young-generation';
 import 'reflect-metadata';
 import { existsSync } from 'node:fs';
+import { reasonOf } from './failure';
 import { prepareGround } from './ground';
-import { Config, ConfigurationError } from './platform/config';
-import { DatabaseUnavailable } from './platform/database';
+import { Config } from './platform/config';
 import { startApplication } from './server';
 
 /** Progress of the start, for people; the structured log begins when the application does. */
@@ -52,19 +52,6 @@ async function main(): Promise<void> {
 function fail(error: unknown): never {
   say(reasonOf(error));
   process.exit(1);
-}
-
-/** What can be mended from outside, in a sentence; what cannot, with its stack. */
-function reasonOf(error: unknown): string {
-  if (error instanceof ConfigurationError) return error.message;
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number };
-  if (code === 'EADDRINUSE' && port !== undefined) {
-    return `port ${port} is taken: stop the other program, or start with PORT=${port + 1}`;
-  }
-  if (error instanceof DatabaseUnavailable && error.cause instanceof Error) {
-    return `a database does not answer (DATABASE_URL, DATABASE_SYSTEM_URL): ${error.cause.message}`;
-  }
-  return `cannot go on: ${error instanceof Error ? error.stack : String(error)}`;
 }
 
 main().catch(fail);

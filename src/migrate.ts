@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { existsSync } from 'node:fs';
 import { seedDemo } from './demo/demo-data';
+import { sentenceOf } from './failure';
 import { Config } from './platform/config';
 import { migrate } from './platform/database/ground';
 
@@ -18,6 +19,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  say(`cannot migrate: ${error instanceof Error ? error.message : String(error)}`);
+  say(`cannot migrate: ${sentenceOf(error)}`);
   process.exit(1);
 });

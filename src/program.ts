@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { sentenceOf } from './failure';
 import { type Ground, prepareGround } from './ground';
 import { Config } from './platform/config';
 
@@ -44,8 +46,18 @@ export function runProgram(
 }
 
 function failed(error: unknown): number {
-  say(error instanceof Error ? error.message : String(error));
+  say(sentenceOf(error));
   return 1;
+}
+
+/** What the command line gives for each of these options, all of which take a text. @throws Error that ends with the usage */
+export function optionsOf<const Name extends string>(usage: string, names: readonly Name[]) {
+  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
+  try {
+    return parseArgs({ options }).values as Readonly<Partial<Record<Name, string>>>;
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}. ${usage}`, { cause: error });
+  }
 }
 
 /** A setting that the program cannot do without. @throws Error that names it */

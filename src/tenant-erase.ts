@@ -1,15 +1,13 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import { recordProgram } from './platform/audit';
 import { eraseTenant, survives, tenantNamed } from './platform/tenant-data';
-import { needed, runProgram, say } from './program';
+import { needed, optionsOf, runProgram, say } from './program';
 
 const usage = 'Usage: npm run tenant:erase -- (--practice | --workspace) <id> --confirm <id>';
 
 /** Deletes all of one tenant's data, for good. */
 runProgram(process.env, async (config) => {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { practice: text, workspace: text, confirm: text } });
+  const values = optionsOf(usage, ['practice', 'workspace', 'confirm']);
   const tenant = tenantNamed(values);
   if (tenant === undefined || values.confirm !== tenant.id) throw new Error(`Erasing cannot be undone. ${usage}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');

@@ -1,16 +1,14 @@
 import 'reflect-metadata';
-import { parseArgs } from 'node:util';
 import { recordProgram } from './platform/audit';
 import { cipherOf } from './platform/secrets';
 import { exportTenant, tenantNamed } from './platform/tenant-data';
-import { needed, runProgram, say } from './program';
+import { needed, optionsOf, runProgram, say } from './program';
 
 const usage = 'Usage: npm run tenant:export -- (--practice | --workspace) <id> --out file.ndjson';
 
 /** All of one tenant's data in a file, for the tenant. */
 runProgram(process.env, async (config, interrupted) => {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { practice: text, workspace: text, out: text } });
+  const values = optionsOf(usage, ['practice', 'workspace', 'out']);
   const { out } = values;
   const tenant = tenantNamed(values);
   if (tenant === undefined || out === undefined) throw new Error(usage);

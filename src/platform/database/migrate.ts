@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { translate } from './database.errors';
 
 /** Where the build puts the migrations, beside the code that runs them. */
 const migrationFiles = resolve(__dirname, '../../migrations/*.js');
@@ -8,6 +9,7 @@ const migrationLock = 7_204_815_331;
 /**
  * Brings the schema up to date as its owner; a second process waits for the first.
  * @returns the names of the migrations that ran
+ * @throws DatabaseUnavailable when it cannot be reached
  */
 export async function migrate(ownerUrl: string): Promise<string[]> {
   // A process that does not migrate does without: it is the largest library of all.
@@ -20,7 +22,9 @@ export async function migrate(ownerUrl: string): Promise<string[]> {
     migrationsTransactionMode: 'each',
     applicationName: 'gatehouse-migrate',
   });
-  await source.initialize();
+  await source.initialize().catch((error: unknown) => {
+    throw translate(error);
+  });
   const lock = source.createQueryRunner();
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [migrationLock]);
