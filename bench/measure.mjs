@@ -46,17 +46,17 @@ export async function inTurn(rounds, subjects, measure) {
 
 /**
  * One run of the load generator. Void unless `sent = answered + failed + pending`, and, with `expect`, unless every answer is one of those and none is missing.
- * @param {Omit<import('./load.mjs').Load, 'workload'> & { workload: string }} load `workload`: a file of `workloads/`.
+ * @param {Omit<import('./load.mjs').Load, 'workload'> & { workload: string, place?: import('./places.mjs').Place }} load `workload`: a file of `workloads/`; `place`: whose core the generator shares where it has none of its own.
  * @param {{ expect?: number[] }} [options]
  * @returns {Promise<import('./load.mjs').LoadResult>}
  */
-export async function load(load, { expect } = {}) {
+export async function load({ place = 'load', ...load }, { expect } = {}) {
   const rank = load.mode === 'closed' ? undefined : load.whenBusy === 'drop' ? 'last' : 'first';
   /** @type {import('./load.mjs').LoadResult} */
   const result = await runScript(
     'load.mjs',
     { ...load, workload: new URL(`workloads/${load.workload}`, import.meta.url).href },
-    { rank },
+    { rank, place },
   );
   const { sent, answered, failed, pending, statuses } = result;
   const counted = Object.values(statuses).reduce((sum, count) => sum + count, 0);
