@@ -25,7 +25,8 @@ export class IndexAuditSubjectsByBlock1764000000420 implements MigrationInterfac
           SELECT entry.seq
           FROM generate_series(
             greatest(first, 1) / 128,
-            least(last, (SELECT max(seq) FROM public.audit_entries WHERE practice_id = ${tenant})) / 128
+            -- An empty chain has no last number, and least() would pass over it.
+            least(last, coalesce((SELECT max(seq) FROM public.audit_entries WHERE practice_id = ${tenant}), 0)) / 128
           ) AS block CROSS JOIN LATERAL (
             SELECT seq FROM public.audit_entries
             WHERE ${namedInBlock} @> jsonb_build_object(${tenant} || ' ' || block, jsonb_build_array(subject))

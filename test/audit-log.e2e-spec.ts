@@ -147,6 +147,10 @@ describe('the audit log of a practice', () => {
     expect(await about('pat_all', 391, 500)).toEqual([]);
     await client.query(`SET gatehouse.tenant = 'practice_other'`);
     expect(await about('pat_all', 0, 1_000)).toEqual(numbers(1, 10));
+    for (const tenant of ['practice_without_entries', '', 'platform']) {
+      await client.query(`SET gatehouse.tenant = '${tenant}'`);
+      expect(await about('pat_all', 0, Number.MAX_SAFE_INTEGER)).toEqual([]);
+    }
     await client.end();
   });
 
