@@ -47,23 +47,22 @@ function reasonOf(error) {
 async function claimCheckout() {
   mkdirSync(dirname(claim), { recursive: true });
   const own = writeBeside(String(process.pid));
-  try {
-    for (let waits = false; !takes(own);) {
-      const [pid, state] = claimant();
-      if (!runsDev(pid)) {
-        rmSync(claim, { force: true }); // of one that was killed
-      } else if (state === stopping) {
-        if (!waits) say(`waits for process ${pid}, which is about to end`);
-        waits = true;
-        await pause(claimCheckMs);
-      } else {
-        say(`Gatehouse runs from this folder already (process ${pid})`);
-        process.exit(1);
-      }
+  const removeOwn = () => rmSync(own, { force: true });
+  process.once('exit', removeOwn); // a signal ends the wait without what follows it
+  for (let waits = false; !takes(own);) {
+    const [pid, state] = claimant();
+    if (!runsDev(pid)) {
+      rmSync(claim, { force: true }); // of one that was killed
+    } else if (state === stopping) {
+      if (!waits) say(`waits for process ${pid}, which is about to end`);
+      waits = true;
+      await pause(claimCheckMs);
+    } else {
+      say(`Gatehouse runs from this folder already (process ${pid})`);
+      process.exit(1);
     }
-  } finally {
-    rmSync(own, { force: true });
   }
+  removeOwn();
   claims = true;
   process.once('exit', () => rmSync(claim, { force: true }));
 }

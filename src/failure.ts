@@ -9,7 +9,7 @@ export function reasonOf(error: unknown): string {
     return `port ${port} is taken: stop the other program, or start with PORT=${port + 1}`;
   }
   if (error instanceof DatabaseUnavailable && error.cause instanceof Error) {
-    return `a database does not answer (${databases().join(', ')}): ${error.cause.message}`;
+    return `a database does not answer (${databases().join(', ') || 'the embedded Postgres'}): ${error.cause.message}`;
   }
   return `cannot go on: ${error instanceof Error ? error.stack : String(error)}`;
 }
