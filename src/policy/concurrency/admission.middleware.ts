@@ -20,12 +20,17 @@ const turnTargetMs = 2;
  */
 const quotaBounds = { least: 2, most: 256, first: 32 };
 /**
- * Requests of the other classes in work while critical work is under way: enough to keep Postgres busy, few enough that they
- * do not stand before each other for seconds in the lines behind this one, with all that each of them holds.
+ * Requests of the other classes in work beside critical work: enough to keep Postgres busy, few enough that a statement of a
+ * critical request, and its audit entry, do not wait for many of theirs.
  */
-const mostBesideCritical = 32;
-/** A request that waited longer is turned away: its client has better uses for the time. */
-const mostWaitMs = 250;
+const mostBesideCritical = 8;
+/** For so long after the last critical request the others are let in as beside one: where some come, more come. */
+const criticalForMs = 100;
+/**
+ * A request that waited longer is turned away. Sooner would be no kindness: a client that is refused comes back at once, and
+ * refusing thousands a second costs more than letting them wait.
+ */
+const mostWaitMs = 1_000;
 /** Refusals in a turn: they are cheap, and would be a long turn all the same if hundreds came at once. */
 const mostRefusedInTurn = 8;
 /** How soon those that wait for others to end are looked through again for who waited too long, in milliseconds. */
@@ -56,6 +61,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   private admitted = 0;
   private lookAgain: NodeJS.Timeout | undefined;
   private inWork = { critical: 0, others: 0 };
+  private lastCriticalAt = -Infinity;
 
   constructor(
     private readonly table: RouteTable,
@@ -98,6 +104,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
 
   private readonly endCritical = (): void => {
     this.inWork.critical -= 1;
+    this.lastCriticalAt = performance.now();
     this.goOn();
   };
 
@@ -116,8 +123,12 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
 
   /** Whether this turn lets one more in. */
   private get hasRoom(): boolean {
-    if (this.inWork.critical === 0) return this.admitted < this.quota;
+    if (!this.isBesideCritical) return this.admitted < this.quota;
     return this.admitted < quotaBounds.least && this.inWork.others < mostBesideCritical;
+  }
+
+  private get isBesideCritical(): boolean {
+    return this.inWork.critical > 0 || performance.now() - this.lastCriticalAt < criticalForMs;
   }
 
   private classOf({ method, url }: GateRequest): WorkClass {
@@ -135,7 +146,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     const now = performance.now();
     this.lookAgain = undefined;
     const someWait = this.someWait;
-    if (this.inWork.critical === 0 && (this.admitted >= this.quota || someWait)) this.adapt(now - this.turnBegan);
+    if (!this.isBesideCritical && (this.admitted >= this.quota || someWait)) this.adapt(now - this.turnBegan);
     this.turnBegan = now;
     this.admitted = 0;
     const refused = this.refuseLate();

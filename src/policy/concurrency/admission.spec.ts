@@ -29,6 +29,9 @@ function work(name: string, milliseconds: number): { name: string } {
 /** Of the requests that wait until the test lets them go on. */
 const held = { others: 0, goOn: (): void => undefined, until: Promise.resolve() };
 
+/** When the last critical request ran, and when each of those that are held began. */
+const seen = { lastCriticalAt: 0, heldAt: [] as number[] };
+
 @Controller()
 @Public('this test has no issuer')
 class WorkController {
@@ -49,6 +52,7 @@ class WorkController {
   @Responds(200, NameView)
   async held(@Param('name') name: string) {
     held.others += 1;
+    seen.heldAt.push(performance.now());
     await held.until;
     return work(name, 0);
   }
@@ -66,6 +70,7 @@ class WorkController {
   @Reserved('critical')
   @Responds(200, NameView)
   critical(@Param('name') name: string) {
+    seen.lastCriticalAt = performance.now();
     return work(name, 0);
   }
 }
@@ -76,7 +81,11 @@ describe('AdmissionMiddleware', () => {
   beforeAll(async () => {
     gate = await startSmallGate([WorkController]);
   });
-  beforeEach(() => (ran = []));
+  beforeEach(() => {
+    ran = [];
+    seen.heldAt = [];
+    held.others = 0;
+  });
   afterAll(() => gate.close());
 
   it('lets a critical request past the others that wait', async () => {
@@ -108,21 +117,34 @@ describe('AdmissionMiddleware', () => {
     );
   });
 
-  it('lets 32 of the others into work beside a critical request', async () => {
+  it('lets 8 of the others into work beside a critical request', async () => {
     held.until = new Promise((resolve) => (held.goOn = resolve));
     const critical = burst(gate.port, ['held-critical/urgent']);
     await until(() => ran.includes('begins urgent'));
     const others = burst(gate.port, named('held', 60));
     try {
-      await until(async () => (await waiting(gate)) > 0 && held.others >= 32);
+      await until(async () => (await waiting(gate)) > 0 && held.others >= 8);
       await until(async () => (await waiting(gate)) === 0); // those beyond them have waited too long
-      expect(held.others).toBe(32);
+      expect(held.others).toBe(8);
     } finally {
       held.goOn();
     }
     expect((await critical).map(({ status }) => status)).toEqual([200]);
     const statuses = (await others).map(({ status }) => status);
-    expect([200, 503].map((one) => statuses.filter((status) => status === one).length)).toEqual([32, 28]);
+    expect([200, 503].map((one) => statuses.filter((status) => status === one).length)).toEqual([8, 52]);
+  });
+
+  it('lets no more of them in for a while after it, and then all', async () => {
+    held.until = new Promise((resolve) => (held.goOn = resolve));
+    const others = burst(gate.port, named('held', 60)); // behind a critical request on each of its connections
+    try {
+      await until(() => held.others === 60);
+    } finally {
+      held.goOn();
+    }
+    const soon = seen.heldAt.filter((at) => at < seen.lastCriticalAt + 100).length;
+    expect(soon).toBeLessThanOrEqual(8);
+    expect((await others).filter(({ status }) => status !== 200)).toEqual([]);
   });
 
   it('forgets a request whose client has left', async () => {
