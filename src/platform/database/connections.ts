@@ -3,6 +3,7 @@ import type { WorkClass } from '../context';
 import { requestCancel } from './cancel-request';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
+import { prepareOpenings } from './opening';
 import type { Statement } from './statement';
 import { WaitingLine } from './waiting-line';
 
@@ -52,6 +53,7 @@ export class Connections {
     // The pool listens only while a client is idle; a connection that breaks in use would end the process otherwise. What
     // ran on it is told by its own rejection.
     this.pool.on('connect', (client) => {
+      if (settings.preparedStatements) prepareOpenings(client);
       client.on('error', (error) => {
         this.isWarm = false;
         settings.onBroken(error);

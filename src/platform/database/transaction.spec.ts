@@ -9,12 +9,20 @@ const tenantNow = statement<{ tenant: string }>(
   `SELECT current_setting('gatehouse.tenant', true) AS tenant`,
 );
 const names = statement<{ name: string }>('test.names', 'SELECT last_name AS name FROM patients');
+const divide = statement('test.divide', 'SELECT 1 / (SELECT 0)');
 const rename = statement('test.rename', `UPDATE patients SET last_name = 'Changed'`);
 
-describe('a transaction that only reads', () => {
+const write = { tenant: 'practice_a', workClass: 'standard' } as const;
+const read = { ...write, readOnly: true } as const;
+const none = { tenant: undefined, workClass: 'standard' } as const;
+
+describe.each([
+  ['prepared statements', true],
+  ['statements without names', false],
+])('a transaction on a connection with %s', (_, preparedStatements) => {
   let world: World;
   let connections: Connections;
-  const broken: Error[] = [];
+  let broken: Error[];
 
   beforeAll(async () => {
     world = await World.create();
@@ -24,18 +32,17 @@ describe('a transaction that only reads', () => {
       shares: { total: 1, reservedForCritical: 0, mostForBulk: 1 },
       applicationName: 'test',
       statementTimeoutMs: 5_000,
-      preparedStatements: true,
+      preparedStatements,
       onBroken: (error) => broken.push(error),
     });
   });
+  beforeEach(() => (broken = []));
   afterAll(async () => {
     await connections.close();
     await world.end();
   });
 
-  const read = { tenant: 'practice_a', workClass: 'standard', readOnly: true } as const;
-
-  it('cannot change a row', async () => {
+  it('cannot change a row where it only reads', async () => {
     await expect(Transaction.run(connections, read, (sql) => sql.query(rename))).rejects.toThrow(
       /read-only transaction/,
     );
@@ -43,17 +50,58 @@ describe('a transaction that only reads', () => {
   });
 
   it('leaves the one connection without its tenant and able to write, though nobody waited for its end', async () => {
-    const write = { tenant: 'practice_b', workClass: 'standard' } as const;
-    const none = { tenant: undefined, workClass: 'standard' } as const;
+    const other = { tenant: 'practice_b', workClass: 'standard' } as const;
     const results = await Promise.all([
       Transaction.run(connections, read, (sql) => sql.query(tenantNow)),
-      Transaction.run(connections, write, (sql) => sql.query(tenantNow)),
+      Transaction.run(connections, other, (sql) => sql.query(tenantNow)),
       Transaction.run(connections, none, (sql) => sql.query(tenantNow)),
-      Transaction.run(connections, write, (sql) => sql.query(rename)),
+      Transaction.run(connections, other, (sql) => sql.query(rename)),
       Transaction.run(connections, none, (sql) => sql.query(names)),
     ]);
-    expect(results.slice(0, 3).flat()).toEqual([{ tenant: 'practice_a' }, { tenant: 'practice_b' }, { tenant: '' }]);
+    expect(results.slice(0, 2).flat()).toEqual([{ tenant: 'practice_a' }, { tenant: 'practice_b' }]);
+    expect(results[2]).toEqual([{ tenant: '' }]);
     expect(results[4]).toEqual([]);
+    expect(broken).toEqual([]);
+  });
+
+  it('has its tenant in each statement, sent one behind the other or after its answer', async () => {
+    for (const options of [read, write]) {
+      const seen = await Transaction.run(connections, options, async (sql) => [
+        ...(await Promise.all([sql.query(tenantNow), sql.query(names)])),
+        await sql.query(tenantNow),
+      ]);
+      expect(seen).toEqual([[{ tenant: 'practice_a' }], [{ name: 'Last0001' }], [{ tenant: 'practice_a' }]]);
+    }
+  });
+
+  it('is undone whole where its second statement fails', async () => {
+    const failing = Transaction.run(connections, write, async (sql) => {
+      await sql.query(rename);
+      await sql.query(divide);
+    });
+    await expect(failing).rejects.toThrow(/value was refused/);
+    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+  });
+
+  it('is not committed where a failure of its first statement was overlooked', async () => {
+    const overlooked = Transaction.run(connections, write, (sql) => sql.query(divide).catch(() => undefined));
+    await expect(overlooked).rejects.toThrow(/rolled back: one of its statements failed/);
+  });
+
+  it('leaves the connection to others where Postgres refused its only statement', async () => {
+    const missing = statement<{ one: number }>('test.missing', 'SELECT 1 AS one FROM made_later');
+    for (const options of [read, write]) {
+      await expect(Transaction.run(connections, options, (sql) => sql.query(missing))).rejects.toThrow(/made_later/);
+      await expect(Transaction.run(connections, options, (sql) => sql.query(divide))).rejects.toThrow(
+        /value was refused/,
+      );
+    }
+    await world.sql('CREATE TABLE made_later AS SELECT 1; GRANT SELECT ON made_later TO gatehouse_app');
+    // The same name on the same connection: what never was prepared is not taken for prepared.
+    for (const options of [read, write]) {
+      expect(await Transaction.run(connections, options, (sql) => sql.query(missing))).toEqual([{ one: 1 }]);
+    }
+    await world.sql('DROP TABLE made_later');
     expect(broken).toEqual([]);
   });
 
@@ -64,4 +112,16 @@ describe('a transaction that only reads', () => {
     });
     await expect(late).rejects.toThrow(/after its transaction had ended/);
   });
+
+  if (preparedStatements)
+    it.each(['begin', 'enter'])(
+      'runs nothing where "%s" fails before it, and gives the connection up',
+      async (lost) => {
+        const forget = statement(`test.forget-${lost}`, `DEALLOCATE "gatehouse.${lost}"`);
+        await Transaction.run(connections, write, (sql) => sql.query(forget));
+        await expect(Transaction.run(connections, write, (sql) => sql.query(rename))).rejects.toThrow();
+        expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+        expect(broken).toHaveLength(1);
+      },
+    );
 });

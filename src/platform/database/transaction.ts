@@ -1,7 +1,8 @@
-import type pg from 'pg';
+import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
 import type { Connections } from './connections';
 import { StatementCancelled, translate } from './database.errors';
+import { begin, enter, enterReading, type Opening, queryOpened } from './opening';
 import type { Sql, Statement } from './statement';
 
 /** What a transaction is told when it begins. */
@@ -15,22 +16,21 @@ export interface TransactionOptions {
   readonly context?: WorkContext | undefined;
 }
 
-/** Tenant identifiers stand in a statement's text, so their alphabet is closed. */
-const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
-
 /**
- * One open transaction. Statements are pipelined: `BEGIN` and the tenant's setting travel with the first statement,
- * `COMMIT` may travel with the last, so a unit of work of one statement costs two round trips at most.
+ * One open transaction. What begins it travels with the first statement, `COMMIT` may travel with the last, so a unit of work
+ * of one statement costs two round trips at most. One that only reads costs one: each of its statements is a transaction by
+ * itself, since none of what it reads is locked, and at READ COMMITTED each has a snapshot of its own in any case.
  */
 export class Transaction implements Sql {
   private open = true;
+  private begun = false;
   private broken = false;
 
   private constructor(
     private readonly client: pg.PoolClient,
     private readonly preparedStatements: boolean,
-    private readonly opening: Promise<unknown>,
-    private readonly context: WorkContext | undefined,
+    private readonly opening: readonly Opening[],
+    private readonly options: TransactionOptions,
   ) {}
 
   /** Runs `work` in a transaction of its own: committed when it returns, rolled back when it throws. */
@@ -41,15 +41,13 @@ export class Transaction implements Sql {
   ): Promise<Result> {
     const { context, workClass } = options;
     if (context?.expired) throw new StatementCancelled();
-    const begin = beginText(options, connections);
+    const opening = openingOf(options, connections);
     const client = await connections.take(workClass);
     if (context?.expired) {
       connections.give(client, workClass, false);
       throw new StatementCancelled();
     }
-    const opening = client.query(begin);
-    opening.catch(() => undefined); // seen again, and thrown, by the first statement and by the commit
-    const transaction = new Transaction(client, connections.settings.preparedStatements, opening, context);
+    const transaction = new Transaction(client, connections.settings.preparedStatements, opening, options);
     const cancel = () => {
       // The cancellation may arrive after this transaction; the connection is given up, lest it hit somebody else's.
       transaction.broken = true;
@@ -70,24 +68,26 @@ export class Transaction implements Sql {
     }
   }
 
-  async query<Row>(statement: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
-    if (!this.open) throw new Error(`"${statement.name}" was sent after its transaction had ended`);
+  async query<Row>({ name, text }: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
+    if (!this.open) throw new Error(`"${name}" was sent after its transaction had ended`);
     // Cancelling hits the statement that runs; what would come after it must not begin.
-    if (this.context?.expired) throw new StatementCancelled();
-    const result = await this.client.query<Row & pg.QueryResultRow>({
-      ...(this.preparedStatements ? { name: statement.name } : {}),
-      text: statement.text,
-      values: values as unknown[],
-    });
-    return result.rows;
+    if (this.options.context?.expired) throw new StatementCancelled();
+    const statement = { ...(this.preparedStatements ? { name } : {}), text, values: values as unknown[] };
+    if (this.options.readOnly) return this.read<Row>(statement);
+    if (!this.begun) {
+      this.begun = true;
+      return queryOpened<Row>(this.client, this.opening, statement);
+    }
+    return (await this.client.query<Row & pg.QueryResultRow>(statement)).rows;
   }
 
   /** Sends `COMMIT` behind whatever was sent before and makes sure that Postgres did commit. */
   async commit(): Promise<void> {
     if (!this.open) return;
-    if (this.context?.expired) throw new StatementCancelled();
+    if (this.options.context?.expired) throw new StatementCancelled();
     this.open = false;
-    const [, committed] = await Promise.all([this.opening, this.client.query('COMMIT')]);
+    if (!this.begun) return;
+    const committed = await this.client.query('COMMIT');
     // After a failed statement Postgres answers COMMIT with ROLLBACK, and no error.
     if (committed.command !== 'COMMIT')
       throw new Error('The transaction was rolled back: one of its statements failed');
@@ -100,13 +100,24 @@ export class Transaction implements Sql {
   endReading(): void {
     if (!this.open) return;
     this.open = false;
+    if (!this.begun) return;
     // A failure here is a lost connection, which tells its owner itself.
     this.client.query('ROLLBACK').catch(() => undefined);
+  }
+
+  private async read<Row>(statement: pg.QueryConfig<unknown[]>): Promise<Row[]> {
+    try {
+      return await queryOpened<Row>(this.client, this.opening, statement);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError && error.severity === 'ERROR')) this.broken = true;
+      throw error;
+    }
   }
 
   private async rollback(): Promise<void> {
     const wasOpen = this.open;
     this.open = false;
+    if (!this.begun) return;
     try {
       await this.client.query('ROLLBACK');
     } catch {
@@ -117,10 +128,13 @@ export class Transaction implements Sql {
   }
 }
 
-function beginText({ tenant, readOnly }: TransactionOptions, { settings }: Connections): string {
-  const begin = readOnly ? 'BEGIN READ ONLY' : 'BEGIN';
-  const limit = settings.preparedStatements ? '' : `; SET LOCAL statement_timeout = ${settings.statementTimeoutMs}`;
-  if (tenant === undefined) return `${begin}${limit}`;
-  if (!tenantPattern.test(tenant)) throw new Error('The tenant identifier has characters that none may have');
-  return `${begin}; SET LOCAL gatehouse.tenant = '${tenant}'${limit}`;
+function openingOf({ tenant, readOnly }: TransactionOptions, { settings }: Connections): Opening[] {
+  const { name, text } = readOnly ? enterReading : enter;
+  const limit = `, set_config('statement_timeout', $2, true)`;
+  const values = [tenant ?? ''];
+  const entered = settings.preparedStatements
+    ? { name, text, values }
+    : { name, text: text + limit, values: [...values, String(settings.statementTimeoutMs)] };
+  if (readOnly) return [entered];
+  return tenant === undefined && settings.preparedStatements ? [begin] : [begin, entered];
 }
