@@ -7,13 +7,15 @@ const columns = `
 
 const time = (of: string) => `to_char(${of} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
 
-/** Joined to the rows of a page alone, outside of whatever sorts and cuts. */
-const visits = `CROSS JOIN LATERAL (
-  SELECT ${time(`min(s.starts_at) FILTER (WHERE a.status = 'confirmed' AND s.starts_at > now())`)} AS next,
-    ${time('max(s.starts_at) FILTER (WHERE s.starts_at <= now())')} AS last
+/** When somebody comes next and was here last, by the appointments `a` of the practice $1. */
+const visitTimes = `
+  ${time(`min(s.starts_at) FILTER (WHERE a.status = 'confirmed' AND s.starts_at > now())`)} AS next,
+  ${time('max(s.starts_at) FILTER (WHERE s.starts_at <= now())')} AS last
   FROM appointments a JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
-  WHERE a.practice_id = p.practice_id AND a.patient_id = p.id AND a.status <> 'cancelled'
-) visits`;
+  WHERE a.practice_id = $1 AND a.status <> 'cancelled'`;
+
+/** Those of one patient `p`. */
+const visits = `CROSS JOIN LATERAL (SELECT ${visitTimes} AND a.patient_id = p.id) visits`;
 
 const stored = `p.practice_id, p.id, p.first_name, p.last_name, p.date_of_birth, p.phone, p.email, p.insurance_provider`;
 
@@ -33,16 +35,25 @@ interface Listed {
   /** Where the patients come from, as `p`, and under what condition. */
   readonly from: string;
   readonly condition?: string;
+  /** Whether `from` has the rows whole, or only what orders them. */
+  readonly rows: 'whole' | 'places';
 }
 
-function pages(name: string, { asked, before = '', from, condition = '' }: Listed): Pages {
+function pages(name: string, { asked, before = '', from, condition = '', rows }: Listed): Pages {
+  const placed = (chosen: string, behind: string) => `
+    SELECT ${chosen} FROM ${from} WHERE p.practice_id = $1 ${condition} ${behind}
+    ORDER BY p.last_name, p.first_name, p.id LIMIT $2`;
+  const page = (behind: string) =>
+    rows === 'whole'
+      ? placed(stored, behind)
+      : `SELECT ${stored} FROM (${placed('p.practice_id, p.id', behind)}) place
+         JOIN patients p ON p.practice_id = place.practice_id AND p.id = place.id`;
+  // The visits of all patients of a page are looked up at once, in half the time of one after the other.
   const text = (behind: string) => `
-    WITH ${before} place AS MATERIALIZED (
-      SELECT p.practice_id, p.id, p.last_name, p.first_name FROM ${from} WHERE p.practice_id = $1 ${condition} ${behind}
-      ORDER BY p.last_name, p.first_name, p.id LIMIT $2
+    WITH ${before} page AS MATERIALIZED (${page(behind)}), visits AS (
+      SELECT a.patient_id, ${visitTimes} AND a.patient_id = ANY (ARRAY(SELECT id FROM page)) GROUP BY a.patient_id
     )
-    SELECT ${columns} FROM place JOIN patients p ON p.practice_id = place.practice_id AND p.id = place.id ${visits}
-    ORDER BY p.last_name, p.first_name, p.id`;
+    SELECT ${columns} FROM page p LEFT JOIN visits ON visits.patient_id = p.id ORDER BY p.last_name, p.first_name, p.id`;
   const last = `$${asked + 3}`;
   return {
     first: statement(`patients.${name}`, text('')),
@@ -70,22 +81,29 @@ const found = `
     GROUP BY id, last_name, first_name HAVING count(*) = (SELECT count(*) FROM words)
   ),`;
 
-export const list = pages('list', { asked: 0, from: 'patients p' });
+export const list = pages('list', { asked: 0, from: 'patients p', rows: 'whole' });
 /** $3 date of birth. */
-export const bornOn = pages('born-on', { asked: 1, from: 'patients p', condition: 'AND p.date_of_birth = $3::date' });
+export const bornOn = pages('born-on', {
+  asked: 1,
+  from: 'patients p',
+  condition: 'AND p.date_of_birth = $3::date',
+  rows: 'whole',
+});
 /** $3 words or null, $4 phone or null. */
-export const search = pages('search', { asked: 2, before: found, from: 'found p' });
+export const search = pages('search', { asked: 2, before: found, from: 'found p', rows: 'places' });
 /** As `search`, $5 date of birth. */
 export const searchBornOn = pages('search-born-on', {
   asked: 3,
   before: found,
   from: 'found JOIN patients p USING (practice_id, id)',
   condition: 'AND p.date_of_birth = $5::date',
+  rows: 'places',
 });
 
 export const one = statement<Patient>(
   'patients.one',
-  `SELECT ${columns} FROM patients p ${visits} WHERE p.practice_id = $1 AND p.id = $2`,
+  `SELECT ${columns} FROM patients p ${visits}
+   WHERE p.practice_id = $1 AND p.id = $2`,
 );
 
 export const practiceOf = statement<{ practiceId: string | null }>(
