@@ -4,6 +4,7 @@ import { World } from '../../../test/support/world';
 import type { WorkClass } from '../context';
 import { Connections } from './connections';
 import { DatabaseBusy } from './database.errors';
+import { statement } from './statement';
 
 describe('the connections of a pool', () => {
   let world: World;
@@ -46,6 +47,16 @@ describe('the connections of a pool', () => {
     several.give(await several.take('critical'), 'critical', false);
     await until(async () => (await open()).length === 3);
     await several.close();
+  });
+
+  it('plan for an index while its table is small: the plan is kept when it is not any more', async () => {
+    await world.sql(
+      `CREATE TABLE small_yet AS SELECT 'a' AS id; ALTER TABLE small_yet ADD PRIMARY KEY (id);
+       GRANT SELECT ON small_yet TO gatehouse_app; ANALYZE small_yet`,
+    );
+    const plan = statement<{ 'QUERY PLAN': string }>('test.plan', `EXPLAIN SELECT FROM small_yet WHERE id = 'a'`);
+    const lines = await connections.query(plan, [], 'standard');
+    expect(lines.map((line) => line['QUERY PLAN']).join('\n')).toMatch(/Index/);
   });
 
   it('refuse at once who would wait behind too many of its class, and nobody else', async () => {

@@ -3,7 +3,6 @@ import type { WorkClass } from '../context';
 import { requestCancel } from './cancel-request';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
-import { prepareOpenings } from './opening';
 import type { Statement } from './statement';
 import { WaitingLine } from './waiting-line';
 
@@ -24,8 +23,10 @@ const connectionWaitMs = 3_000;
 const connectTimeoutMs = 3_000;
 /**
  * Each statement has one text for one plan; left to itself, Postgres would plan a list anew each time, for longer than it runs.
+ * The plan is kept, and made while a table is empty it would read all of it for as long as nobody analyses it: every statement
+ * has its index, and what has none is read whole all the same, without compiling it each time.
  */
-const genericPlans = '-c plan_cache_mode=force_generic_plan';
+const planning = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
 
 /** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
 export class Connections {
@@ -46,14 +47,13 @@ export class Connections {
       min: settings.shares.reservedForCritical,
       pipeline: true,
       // A pooler in transaction mode refuses start-up parameters; there the limit is set in each transaction.
-      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs, options: genericPlans } : {}),
+      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs, options: planning } : {}),
     };
     this.pool = new pg.Pool(config);
     this.pool.on('error', () => undefined); // told below, by the client itself
     // The pool listens only while a client is idle; a connection that breaks in use would end the process otherwise. What
     // ran on it is told by its own rejection.
     this.pool.on('connect', (client) => {
-      if (settings.preparedStatements) prepareOpenings(client);
       client.on('error', (error) => {
         this.isWarm = false;
         settings.onBroken(error);

@@ -10,6 +10,7 @@ const tenantNow = statement<{ tenant: string }>(
 );
 const names = statement<{ name: string }>('test.names', 'SELECT last_name AS name FROM patients');
 const divide = statement('test.divide', 'SELECT 1 / (SELECT 0)');
+const setName = statement('test.set-name', 'UPDATE patients SET last_name = $1');
 const rename = statement('test.rename', `UPDATE patients SET last_name = 'Changed'`);
 
 const write = { tenant: 'practice_a', workClass: 'standard' } as const;
@@ -103,6 +104,47 @@ describe.each([
     }
     await world.sql('DROP TABLE made_later');
     expect(broken).toEqual([]);
+  });
+
+  it('runs what is sent behind another in the same transaction, and not at all where the other failed', async () => {
+    const named = (value: string) => ({ ...setName, values: [value] });
+    const seen = await Transaction.run(connections, write, async (sql) => [
+      await sql.query(names, [], [named('First')]),
+      await sql.query(names, [], [named('Second'), named('Third')]),
+      await sql.query(names),
+    ]);
+    expect(seen.flat().map(({ name }) => name)).toEqual(['First', 'Third', 'Third']);
+    for (const options of [write, read]) {
+      const failing = Transaction.run(connections, options, (sql) =>
+        sql.query(rename, [], [{ ...divide, values: [] }, named('Fourth')]),
+      );
+      await expect(failing).rejects.toThrow(/value was refused/);
+    }
+    expect(await Transaction.run(connections, write, (sql) => sql.query(names, [], [named('Last0001')]))).toEqual([
+      { name: 'Last0001' },
+    ]);
+    expect(broken).toEqual([]);
+  });
+
+  it('commits with its last statement, or not at all', async () => {
+    const committed = Transaction.run(connections, write, async (sql) => {
+      await sql.queryAndCommit(setName, ['Kept']);
+      await expect(sql.query(names)).rejects.toThrow(/after its transaction had ended/);
+    });
+    await committed;
+    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
+    const failed = Transaction.run(connections, write, async (sql) => {
+      await sql.query(setName, ['Lost']);
+      await sql.queryAndCommit(divide, []);
+    });
+    await expect(failed).rejects.toThrow(/value was refused/);
+    const overlooked = Transaction.run(connections, write, async (sql) => {
+      await sql.query(divide).catch(() => undefined);
+      await sql.queryAndCommit(setName, ['Lost']);
+    });
+    await expect(overlooked).rejects.toThrow(/transaction is aborted/);
+    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
+    await Transaction.run(connections, write, (sql) => sql.queryAndCommit(setName, ['Last0001']));
   });
 
   it('takes no statement once it has ended', async () => {

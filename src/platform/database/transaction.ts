@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
 import type { Connections } from './connections';
 import { StatementCancelled, translate } from './database.errors';
-import { begin, enter, enterReading, type Opening, queryOpened } from './opening';
+import { begin, type Companion, enter, enterReading, type Message, sendAccompanied } from './message';
 import type { Sql, Statement } from './statement';
 
 /** What a transaction is told when it begins. */
@@ -29,7 +29,7 @@ export class Transaction implements Sql {
   private constructor(
     private readonly client: pg.PoolClient,
     private readonly preparedStatements: boolean,
-    private readonly opening: readonly Opening[],
+    private readonly opening: readonly Companion[],
     private readonly options: TransactionOptions,
   ) {}
 
@@ -68,17 +68,26 @@ export class Transaction implements Sql {
     }
   }
 
-  async query<Row>({ name, text }: Statement<Row>, values: readonly unknown[] = []): Promise<Row[]> {
-    if (!this.open) throw new Error(`"${name}" was sent after its transaction had ended`);
-    // Cancelling hits the statement that runs; what would come after it must not begin.
-    if (this.options.context?.expired) throw new StatementCancelled();
-    const statement = { ...(this.preparedStatements ? { name } : {}), text, values: values as unknown[] };
-    if (this.options.readOnly) return this.read<Row>(statement);
-    if (!this.begun) {
-      this.begun = true;
-      return queryOpened<Row>(this.client, this.opening, statement);
-    }
-    return (await this.client.query<Row & pg.QueryResultRow>(statement)).rows;
+  /** @param behind what is sent before it in the same message */
+  async query<Row>(
+    statement: Statement<Row>,
+    values: readonly unknown[] = [],
+    behind: readonly Companion[] = [],
+  ): Promise<Row[]> {
+    this.assertOpen(statement);
+    return this.send<Row>({ statement: this.configOf(statement, values), opening: this.takeOpening(), behind });
+  }
+
+  /**
+   * Sends a statement and `COMMIT` in one message; it takes no further statement.
+   * @throws what the statement does, or what another one did before: then nothing is committed
+   */
+  async queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+    this.assertOpen(statement);
+    if (this.options.readOnly) throw new Error('A transaction that only reads has nothing to commit');
+    const sent = { statement: this.configOf(statement, values), opening: this.takeOpening(), behind: [] };
+    this.open = false;
+    return this.send<Row>({ ...sent, thenCommit: true });
   }
 
   /** Sends `COMMIT` behind whatever was sent before and makes sure that Postgres did commit. */
@@ -100,16 +109,35 @@ export class Transaction implements Sql {
   endReading(): void {
     if (!this.open) return;
     this.open = false;
-    if (!this.begun) return;
+    if (!this.begun || this.options.readOnly) return;
     // A failure here is a lost connection, which tells its owner itself.
     this.client.query('ROLLBACK').catch(() => undefined);
   }
 
-  private async read<Row>(statement: pg.QueryConfig<unknown[]>): Promise<Row[]> {
+  private assertOpen({ name }: Statement<unknown>): void {
+    if (!this.open) throw new Error(`"${name}" was sent after its transaction had ended`);
+    // Cancelling hits the statement that runs; what would come after it must not begin.
+    if (this.options.context?.expired) throw new StatementCancelled();
+  }
+
+  private configOf({ name, text }: Statement<unknown>, values: readonly unknown[]): pg.QueryConfig<unknown[]> {
+    return { ...(this.preparedStatements ? { name } : {}), text, values: values as unknown[] };
+  }
+
+  /** What the next message begins with. */
+  private takeOpening(): readonly Companion[] {
+    if (this.begun && !this.options.readOnly) return [];
+    this.begun = true;
+    return this.opening;
+  }
+
+  private async send<Row>(message: Message): Promise<Row[]> {
     try {
-      return await queryOpened<Row>(this.client, this.opening, statement);
+      return await sendAccompanied<Row>(this.client, message);
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError && error.severity === 'ERROR')) this.broken = true;
+      // Where nothing is rolled back, nothing else tells that the connection is gone.
+      if (this.options.readOnly && !(error instanceof pg.DatabaseError && error.severity === 'ERROR'))
+        this.broken = true;
       throw error;
     }
   }
@@ -117,7 +145,7 @@ export class Transaction implements Sql {
   private async rollback(): Promise<void> {
     const wasOpen = this.open;
     this.open = false;
-    if (!this.begun) return;
+    if (!this.begun || this.options.readOnly) return;
     try {
       await this.client.query('ROLLBACK');
     } catch {
@@ -128,7 +156,7 @@ export class Transaction implements Sql {
   }
 }
 
-function openingOf({ tenant, readOnly }: TransactionOptions, { settings }: Connections): Opening[] {
+function openingOf({ tenant, readOnly }: TransactionOptions, { settings }: Connections): Companion[] {
   const { name, text } = readOnly ? enterReading : enter;
   const limit = `, set_config('statement_timeout', $2, true)`;
   const values = [tenant ?? ''];

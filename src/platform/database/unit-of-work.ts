@@ -3,6 +3,7 @@ import { Transactional, TransactionHost, type TransactionalAdapter } from '@nest
 import { Context } from '../context';
 import type { Connections } from './connections';
 import { OutsideTransaction } from './database.errors';
+import type { Companion } from './message';
 import type { Sql, Statement } from './statement';
 import { Transaction } from './transaction';
 
@@ -57,6 +58,20 @@ export class UnitOfWork {
   /** Sends a statement in the current transaction. @throws OutsideTransaction when there is none */
   query<Row>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]> {
     return this.host.tx.query(statement, values);
+  }
+
+  /** As `query`, behind statements that are sent in the same message and whose results nobody reads. */
+  async queryBehind<Row>(
+    behind: readonly Companion[],
+    statement: Statement<Row>,
+    values?: readonly unknown[],
+  ): Promise<Row[]> {
+    return this.transaction.query(statement, values, behind);
+  }
+
+  /** Sends a statement and commits the current transaction in one message; it takes no further statement. */
+  async queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+    return this.transaction.queryAndCommit(statement, values);
   }
 
   /** Runs `work` in the current transaction, or in a new one of the context's tenant that commits when it returns. */

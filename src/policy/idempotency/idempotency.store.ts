@@ -32,18 +32,14 @@ export class IdempotencyStore {
 
   /** Waits until no other request works under this key, then reads what was answered; one round trip, one indexed read. */
   async claim(tenant: string, keyHash: Buffer): Promise<IdempotencyRecord | undefined> {
-    const [, [row]] = await Promise.all([
-      this.unitOfWork.query(lock, [keyHash.readBigInt64BE(0).toString()]),
-      this.unitOfWork.query(find, [tenant, keyHash]),
-    ]);
+    const locked = { ...lock, values: [keyHash.readBigInt64BE(0).toString()] };
+    const [row] = await this.unitOfWork.queryBehind([locked], find, [tenant, keyHash]);
     return row && { requestHash: row.requestHash, answer: new Rendered(row.status, row.body ?? undefined) };
   }
 
-  /** Keeps the answer and commits it together with the work; both travel in one round trip. */
+  /** Keeps the answer and commits it together with the work; both travel in one message. */
   async keepAndCommit(tenant: string, keyHash: Buffer, requestHash: Buffer, answer: Rendered): Promise<void> {
-    await Promise.all([
-      this.unitOfWork.query(keep, [tenant, keyHash, requestHash, answer.status, answer.text ?? null]),
-      this.unitOfWork.commit(),
-    ]);
+    const values = [tenant, keyHash, requestHash, answer.status, answer.text ?? null];
+    await this.unitOfWork.queryAndCommit(keep, values);
   }
 }
