@@ -21,7 +21,7 @@ export interface Held {
 export class ChatRepository {
   constructor(private readonly unitOfWork: UnitOfWork) {}
 
-  /** Posts, and commits in the same round trip; `undefined` where the workspace has no such channel. */
+  /** Posts, and commits in the same message; `undefined` where the workspace has no such channel. */
   async postAndCommit(
     workspaceId: string,
     channelId: string,
@@ -30,7 +30,7 @@ export class ChatRepository {
     threadTs: string | undefined,
   ): Promise<statements.Posting | undefined> {
     const values = [workspaceId, channelId, userId, appId, text, threadTs ?? null];
-    const [[posting]] = await Promise.all([this.unitOfWork.query(statements.post, values), this.unitOfWork.commit()]);
+    const [posting] = await this.unitOfWork.queryAndCommit(statements.post, values);
     return posting;
   }
 
