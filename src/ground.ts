@@ -15,8 +15,13 @@ const database = 'gatehouse';
 /**
  * Makes sure that there are a Postgres with an up-to-date schema and a Redis: those the environment names, or embedded
  * ones. What is embedded is for development; production was refused before (`Config`).
+ * @param meanwhile called while embedded servers start
  */
-export async function prepareGround(config: Config, say: (line: string) => void): Promise<Ground> {
+export async function prepareGround(
+  config: Config,
+  say: (line: string) => void,
+  meanwhile: () => void = () => undefined,
+): Promise<Ground> {
   const needsPostgres = config.get('DATABASE_URL') === undefined;
   const needsRedis = config.get('REDIS_URL') === undefined;
   if (!needsPostgres && !needsRedis) {
@@ -30,6 +35,7 @@ export async function prepareGround(config: Config, say: (line: string) => void)
     redis: needsRedis,
     redisServerBin: config.get('REDIS_SERVER_BIN'),
     log: say,
+    meanwhile,
   });
   try {
     const { postgres, redis } = servers;

@@ -4,20 +4,25 @@ import { existsSync } from 'node:fs';
 import { reasonOf } from './failure';
 import { prepareGround } from './ground';
 import { Config } from './platform/config';
-import { startApplication } from './server';
 
 /** Progress of the start, for people; the structured log begins when the application does. */
 const say = (line: string) => process.stderr.write(`gatehouse: ${line}\n`);
 
+/** The application takes a second to load, and nothing of it is needed before there are servers. */
+const load = () => import('./server.js');
+
 async function main(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const config = Config.from(process.env);
-  const ground = await prepareGround(config, say);
+  const ground = await prepareGround(config, say, () => {
+    load().catch(() => undefined); // thrown again below
+  });
   try {
     if (config.get('NODE_ENV') === 'development') {
       const { seedDemo } = await import('./demo/demo-data.js');
       await seedDemo(ground.config, say);
     }
+    const { startApplication } = await load();
     const application = await startApplication(ground.config);
     if (config.servesApi) {
       say(`API        ${application.url}`);

@@ -1,9 +1,12 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { CommandFailed, run } from './processes';
 
 /** Libraries of the C runtime belong to the running system; another copy of them would not fit its loader. */
 const systemLibraries = /^lib(c6|c-bin|crypt1|gcc-s1|stdc\+\+6)$/;
+
+const systemLists = '/var/lib/apt/lists';
 
 /**
  * Fetches packages of the distribution (Debian, Ubuntu) and the libraries they need with apt-get, and unpacks them without
@@ -24,6 +27,7 @@ export async function unpackPackages(
   const apt = new Apt(work);
   await apt.probe();
   onFetch();
+  await apt.takeSystemLists();
   await apt.update(log);
   const packages = await apt.missingPackages(names);
   const unpacked = join(work, 'root');
@@ -44,6 +48,9 @@ class Apt {
     this.options = [
       `Dir::State::Lists=${join(folder, 'lists')}`,
       `Dir::Cache=${join(folder, 'cache')}`,
+      // Container images turn them off, and each command would read all lists anew.
+      'Dir::Cache::pkgcache=pkgcache.bin',
+      'Dir::Cache::srcpkgcache=srcpkgcache.bin',
       // The system's list of installed packages; read only.
       'Dir::State::status=/var/lib/dpkg/status',
       // Root's sandbox user could not write into this folder; the signatures are checked all the same.
@@ -59,6 +66,13 @@ class Apt {
   async probe(): Promise<void> {
     await run('apt-get', ['--version']);
     await run('dpkg', ['--version']);
+  }
+
+  /** What the system has of the lists, so that only what has changed since is fetched. */
+  async takeSystemLists(): Promise<void> {
+    if (!existsSync(systemLists)) return;
+    const isList = (path: string) => path === systemLists || /(?:Packages|Release)[^/]*$/.test(basename(path));
+    await cp(systemLists, join(this.folder, 'lists'), { recursive: true, preserveTimestamps: true, filter: isList });
   }
 
   /** One source of many may be away and the packages still be had, so a failure is told, and the download decides. */

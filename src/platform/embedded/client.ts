@@ -26,11 +26,17 @@ export class WatchdogClient {
     private readonly home: string,
     private readonly wish: Wish,
     private readonly log: (line: string) => void,
+    private readonly onAsked: () => void,
   ) {}
 
   /** Joins the watchdog of the folder, starting it if there is none. Throws with what hindered the servers' start. */
-  static async join(dataDir: string, wish: Wish, log: (line: string) => void): Promise<WatchdogClient> {
-    const client = new WatchdogClient(await prepareHome(dataDir), wish, log);
+  static async join(
+    dataDir: string,
+    wish: Wish,
+    log: (line: string) => void,
+    onAsked: () => void,
+  ): Promise<WatchdogClient> {
+    const client = new WatchdogClient(await prepareHome(dataDir), wish, log, onAsked);
     await client.enter();
     return client;
   }
@@ -96,6 +102,7 @@ export class WatchdogClient {
         else this.lost();
       });
       send(socket, { type: 'join', token, wish: this.wish });
+      this.onAsked();
     });
   }
 

@@ -14,6 +14,8 @@ export interface EmbeddedOptions {
   redisServerBin?: string;
   /** Is told, line by line, what happens to the servers. */
   log?: (line: string) => void;
+  /** Called when the servers are asked for: now there is time for what would block this process. */
+  meanwhile?: () => void;
 }
 
 export interface EmbeddedServers {
@@ -40,9 +42,10 @@ const host = '127.0.0.1';
  * went (kill -9 included). Throws an Error whose message names the cause and the remedy.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServers> {
-  const { dataDir, postgres, redis, durable = true, redisServerBin, log = () => undefined } = options;
+  const { dataDir, postgres, redis, durable = true, redisServerBin } = options;
+  const { log = () => undefined, meanwhile = () => undefined } = options;
   if (!postgres && !redis) return { stop: () => Promise.resolve() };
-  const client = await WatchdogClient.join(dataDir, { postgres, redis, durable, redisServerBin }, log);
+  const client = await WatchdogClient.join(dataDir, { postgres, redis, durable, redisServerBin }, log, meanwhile);
   const servers: EmbeddedServers = { stop: () => client.leave() };
   const { state } = client;
   if (postgres && state.postgres) {
