@@ -61,6 +61,12 @@ describe('the examples of /docs, over the demo data', () => {
   }, 60_000);
   afterAll(() => world.end());
 
+  it('are where the address that the console names leads', async () => {
+    const answer = await fetch(gate.url, { redirect: 'manual' });
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, '/docs']);
+    expect((await call<unknown>(gate, '/?x=1', { method: 'POST' })).status).toBe(404);
+  });
+
   const tokenOf = async (path: string): Promise<string | undefined> => {
     const part = path.split('/')[1] ?? '';
     if (part === 'api') return bot;
