@@ -154,6 +154,31 @@ describe('the audit log of a practice', () => {
     await client.end();
   });
 
+  it('finds a subject in the newest entries and in the oldest, page by page', async () => {
+    const { id } = await seedPractice(world, 'deep', { patients: 0, slots: 0 });
+    const token = await tokenFor(gate, claimsOf(id, 'security_officer'));
+    // About the ends of the first look and of the second, and at those of the chain; each search appends an entry more.
+    const rare = [1, 2, 880, 881, 4_976, 4_977, 6_000];
+    const said = Array.from({ length: 6_000 }, (_, n) => ({ subjects: rare.includes(n + 1) ? ['pat_rare'] : [] }));
+    await world.sql(
+      `SELECT append_audit_entries(ARRAY[$1], ARRAY[6000], ARRAY(SELECT 'aud_' || n FROM generate_series(1, 6000) n),
+         array_fill('2026-01-01T00:00:00.000Z'::text, ARRAY[6000]), $2)`,
+      [id, JSON.stringify(said)],
+    );
+    for (const limit of [1, 3, 7, 100]) {
+      const found: number[] = [];
+      let cursor = '';
+      do {
+        const page = await search(`subject=pat_rare&limit=${limit}${cursor}`, token);
+        found.push(...page.data.map(({ seq }) => seq));
+        cursor = page.nextCursor === null ? '' : `&cursor=${page.nextCursor}`;
+      } while (cursor !== '');
+      expect(found).toEqual(rare.toReversed());
+    }
+    expect((await search('subject=pat_nobody', token)).data).toEqual([]);
+    expect((await search('subject=pat_rare&to=2026-01-01T00:00:00Z', token)).data).toEqual([]);
+  });
+
   it('is searched by time, to the millisecond, whatever the offset it is written with', async () => {
     const [newest] = (await search('actor=user_bob&limit=1')).data;
     const at = newest?.at ?? '';

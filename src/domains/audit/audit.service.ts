@@ -5,11 +5,16 @@ import { Context } from '../../platform/context';
 import { Transactional, UnitOfWork } from '../../platform/database';
 import { type Caller, keysOf, type Page, pageFrom, practiceOf } from '../../policy';
 import { AuditQueryInvalid } from './audit.errors';
-import { AuditRepository, type RecordedEntry } from './audit.repository';
+import { type AuditFilter, AuditRepository, type RecordedEntry, type SeqRange } from './audit.repository';
 import type { SearchAudit } from './dto/audit-entry.view';
 
 /** Entries that an export holds in memory at a time; each lot is a transaction of its own. */
 const exportLot = 500;
+/**
+ * Entries that the first look of a search by subject takes in, the newest; each further one four times as many, until the page
+ * is full. A look costs by the length of its range: a page of a subject that is named all the time needs one.
+ */
+const firstLook = 1_024;
 
 @Injectable()
 export class AuditService {
@@ -35,8 +40,20 @@ export class AuditService {
       action,
       outcome,
     };
-    const rows = await this.repository.search(practiceId, { from: first, to: before - 1 }, filter, limit);
+    const rows = await this.newest(practiceId, { from: first, to: before - 1 }, filter, limit);
     return pageFrom(rows, limit, ({ seq }) => [String(seq)]);
+  }
+
+  private async newest(practiceId: string, range: SeqRange, filter: AuditFilter, limit: number) {
+    if (filter.subject === undefined) return this.repository.search(practiceId, range, filter, limit);
+    const rows: RecordedEntry[] = [];
+    let to = Math.min(range.to, await this.repository.last(practiceId));
+    for (let look = firstLook; to >= range.from && rows.length <= limit; look *= 4) {
+      const from = Math.max(range.from, to - look + 1);
+      rows.push(...(await this.repository.search(practiceId, { from, to }, filter, limit - rows.length)));
+      to = from - 1;
+    }
+    return rows;
   }
 
   /**
