@@ -12,6 +12,7 @@ import { RolesGuard } from './auth/roles.guard';
 import { BodyGuard } from './body/body.guard';
 import { AdmissionMiddleware } from './concurrency/admission.middleware';
 import { ConcurrencyPolicy } from './concurrency/concurrency.policy';
+import { CriticalWork } from './concurrency/critical-work';
 import { AccessLogMiddleware } from './context/access-log.middleware';
 import { ContextMiddleware } from './context/context.middleware';
 import { Draining } from './context/draining';
@@ -90,6 +91,7 @@ export class PolicyModule {
         Problems,
         AuditRecord,
         { provide: RefusalRecord, useExisting: AuditRecord },
+        CriticalWork,
         Draining,
         FirewallRecord,
         OriginList,

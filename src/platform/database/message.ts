@@ -15,6 +15,8 @@ export interface Message {
   /** With a name where prepared statements may be used. */
   readonly statement: pg.QueryConfig<unknown[]>;
   readonly thenCommit?: boolean;
+  /** Told where something of the opening failed: the connection is closed then. */
+  readonly onUnopened?: () => void;
 }
 
 /** What a transaction begins with: itself, the tenant whose rows it sees, and the promise to change none. */
@@ -102,24 +104,33 @@ class AccompaniedQuery extends DriverQuery {
   }
 
   override handleError(error: Error, wire: Wire): void {
-    if (this.toCome > this.sent.behind.length) wire.stream.destroy();
+    if (this.toCome > this.sent.behind.length) {
+      this.sent.onUnopened?.();
+      wire.stream.destroy();
+    }
     super.handleError(error, wire);
   }
 
-  private sendCompanion(wire: Wire, { name, text, values }: Companion): void {
+  private sendCompanion(wire: Wire, companion: Companion): void {
+    const { text, values } = companion;
     // The driver knows one statement a query: the others are prepared on their own, or unnamed.
-    const statement = this.name === undefined ? undefined : name;
+    const statement = this.name === undefined ? undefined : preparedName(companion);
     if (statement === undefined) wire.parse({ name: undefined, text });
     wire.bind({ statement, values });
     wire.execute({});
   }
 }
 
+/** The driver keeps no account of these, so none may have the name of a statement that it prepared itself. */
+const preparedName = ({ name }: Companion) => `with.${name}`;
+
 /** The companions that each connection knows by name. */
 const known = new WeakMap<pg.ClientBase, Set<string>>();
 
 /** Makes a companion known to a connection, ahead of what needs it. Where that fails, so does what needs it, this time. */
-function prepareOnce(client: pg.ClientBase, { name, text }: Companion): void {
+function prepareOnce(client: pg.ClientBase, companion: Companion): void {
+  const { text } = companion;
+  const name = preparedName(companion);
   const names = known.get(client) ?? new Set();
   known.set(client, names);
   if (names.has(name)) return;

@@ -155,15 +155,81 @@ describe.each([
     await expect(late).rejects.toThrow(/after its transaction had ended/);
   });
 
-  if (preparedStatements)
-    it.each(['begin', 'enter'])(
-      'runs nothing where "%s" fails before it, and gives the connection up',
-      async (lost) => {
-        const forget = statement(`test.forget-${lost}`, `DEALLOCATE "gatehouse.${lost}"`);
-        await Transaction.run(connections, write, (sql) => sql.query(forget));
-        await expect(Transaction.run(connections, write, (sql) => sql.query(rename))).rejects.toThrow();
-        expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
-        expect(broken).toHaveLength(1);
+  it('does not take for done what never reached Postgres, and gives nothing of it to the next', async () => {
+    const unsayable = {
+      toPostgres() {
+        throw new Error('unsayable');
       },
+    };
+    const swallowed: readonly ((sql: Transaction) => Promise<unknown>)[] = [
+      (sql) => sql.query(setName, [unsayable]),
+      (sql) => sql.queryAndCommit(setName, [unsayable]),
+    ];
+    for (const send of swallowed) {
+      const done = Transaction.run(connections, write, async (sql) => {
+        await sql.query(setName, ['Lost']);
+        await send(sql).catch(() => undefined);
+      });
+      await expect(done).rejects.toThrow('unsayable');
+      for (let n = 0; n < 2; n += 1)
+        await Transaction.run(connections, write, (sql) => sql.query(setName, ['Last0001']));
+      expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+    }
+    const refused = Transaction.run(connections, write, (sql) => sql.queryAndCommit(divide, []).catch(() => undefined));
+    await expect(refused).rejects.toThrow(/value was refused/);
+  });
+
+  it('keeps its connection where something is refused behind its commit, or fails at it', async () => {
+    await world.sql(
+      `CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED); GRANT ALL ON late TO gatehouse_app`,
     );
+    const pid = statement<{ pid: number }>('test.pid', 'SELECT pg_backend_pid() AS pid');
+    const twice = statement('test.twice', 'INSERT INTO late VALUES (1), (1)');
+    const pids = new Set<number>();
+    for (let n = 0; n < 3; n += 1) {
+      const refused = Transaction.run(connections, write, async (sql) => {
+        for (const row of await sql.queryAndCommit(pid, [])) pids.add(row.pid);
+        throw new Error('refused');
+      });
+      await expect(refused).rejects.toThrow('refused');
+      await expect(Transaction.run(connections, write, (sql) => sql.queryAndCommit(twice, []))).rejects.toThrow();
+      await expect(Transaction.run(connections, write, (sql) => sql.query(twice))).rejects.toThrow();
+    }
+    expect(pids.size).toBe(1);
+    expect(await world.sql('SELECT FROM late')).toHaveLength(0);
+    await world.sql('DROP TABLE late');
+  });
+
+  it('may use one statement with others and alone', async () => {
+    const both = statement('test.both', 'SELECT 1');
+    await Transaction.run(connections, write, async (sql) => {
+      await sql.query(both);
+      await sql.query(names, [], [{ ...both, values: [] }]);
+      await sql.query(both);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  if (preparedStatements)
+    it.each([
+      ['begin', write],
+      ['enter', write],
+      ['enter-reading', read],
+    ])('runs nothing where "%s" fails before it, and gives the connection up', async (lost, options) => {
+      await world.sql('CREATE TABLE free (n int); GRANT ALL ON free TO gatehouse_app');
+      const forget = statement(`test.forget-${lost}`, `DEALLOCATE "with.gatehouse.${lost}"`);
+      const note = statement(`test.note-${lost}`, 'INSERT INTO free VALUES (1)');
+      await Transaction.run(connections, options, (sql) => sql.query(names)); // on this connection it is known
+      await Transaction.run(connections, write, (sql) => sql.query(forget));
+      const failing = Transaction.run(connections, options, (sql) =>
+        Promise.allSettled([sql.query(rename), sql.query(note)]).then((outcomes) => {
+          for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+        }),
+      );
+      const next = Transaction.run(connections, read, (sql) => sql.query(names));
+      await expect(failing).rejects.toThrow();
+      expect(await next).toEqual([{ name: 'Last0001' }]);
+      expect(await world.sql('SELECT FROM free')).toHaveLength(0);
+      await world.sql('DROP TABLE free');
+    });
 });

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
 import type { Connections } from './connections';
-import { StatementCancelled, translate } from './database.errors';
+import { DatabaseUnavailable, StatementCancelled, translate } from './database.errors';
 import { begin, type Companion, enter, enterReading, type Message, sendAccompanied } from './message';
 import type { Sql, Statement } from './statement';
 
@@ -16,6 +16,9 @@ export interface TransactionOptions {
   readonly context?: WorkContext | undefined;
 }
 
+/** The alphabet of tenant identifiers is closed. */
+const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
+
 /**
  * One open transaction. What begins it travels with the first statement, `COMMIT` may travel with the last, so a unit of work
  * of one statement costs two round trips at most. One that only reads costs one: each of its statements is a transaction by
@@ -24,6 +27,12 @@ export interface TransactionOptions {
 export class Transaction implements Sql {
   private open = true;
   private begun = false;
+  /** While Postgres has not answered what begins it: nothing may be sent that would run if it failed. */
+  private beginning: Promise<unknown> | undefined;
+  /** Whether Postgres has ended it, or has been told to. */
+  private ended = false;
+  /** Why it must not be committed although Postgres may know of no failure. */
+  private failure: Error | undefined;
   private broken = false;
 
   private constructor(
@@ -75,6 +84,7 @@ export class Transaction implements Sql {
     behind: readonly Companion[] = [],
   ): Promise<Row[]> {
     this.assertOpen(statement);
+    if (this.beginning) await this.begunWith(statement);
     return this.send<Row>({ statement: this.configOf(statement, values), opening: this.takeOpening(), behind });
   }
 
@@ -83,20 +93,29 @@ export class Transaction implements Sql {
    * @throws what the statement does, or what another one did before: then nothing is committed
    */
   async queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
-    this.assertOpen(statement);
     if (this.options.readOnly) throw new Error('A transaction that only reads has nothing to commit');
+    this.assertOpen(statement);
+    if (this.beginning) await this.begunWith(statement);
     const sent = { statement: this.configOf(statement, values), opening: this.takeOpening(), behind: [] };
     this.open = false;
-    return this.send<Row>({ ...sent, thenCommit: true });
+    const rows = await this.send<Row>({ ...sent, thenCommit: true });
+    this.ended = true;
+    return rows;
   }
 
-  /** Sends `COMMIT` behind whatever was sent before and makes sure that Postgres did commit. */
+  /**
+   * Sends `COMMIT` behind whatever was sent before and makes sure that Postgres did commit.
+   * @throws whatever kept it from being committed
+   */
   async commit(): Promise<void> {
+    await this.beginning;
+    if (this.failure) throw this.failure;
     if (!this.open) return;
     if (this.options.context?.expired) throw new StatementCancelled();
     this.open = false;
     if (!this.begun) return;
     const committed = await this.client.query('COMMIT');
+    this.ended = true;
     // After a failed statement Postgres answers COMMIT with ROLLBACK, and no error.
     if (committed.command !== 'COMMIT')
       throw new Error('The transaction was rolled back: one of its statements failed');
@@ -110,8 +129,14 @@ export class Transaction implements Sql {
     if (!this.open) return;
     this.open = false;
     if (!this.begun || this.options.readOnly) return;
+    this.ended = true;
     // A failure here is a lost connection, which tells its owner itself.
     this.client.query('ROLLBACK').catch(() => undefined);
+  }
+
+  private async begunWith(statement: Statement<unknown>): Promise<void> {
+    await this.beginning;
+    this.assertOpen(statement);
   }
 
   private assertOpen({ name }: Statement<unknown>): void {
@@ -132,31 +157,38 @@ export class Transaction implements Sql {
   }
 
   private async send<Row>(message: Message): Promise<Row[]> {
+    const onUnopened = () => (this.broken = true);
+    const answer = sendAccompanied<Row>(this.client, { ...message, onUnopened });
+    if (message.opening.length > 0 && !this.options.readOnly) {
+      const done = () => (this.beginning = undefined);
+      this.beginning = answer.then(done, done);
+    }
     try {
-      return await sendAccompanied<Row>(this.client, message);
+      return await answer;
     } catch (error) {
-      // Where nothing is rolled back, nothing else tells that the connection is gone.
-      if (this.options.readOnly && !(error instanceof pg.DatabaseError && error.severity === 'ERROR'))
-        this.broken = true;
+      const isAnswer = error instanceof pg.DatabaseError;
+      if (!isAnswer || translate(error) instanceof DatabaseUnavailable) this.broken = true;
+      // Postgres may never have heard of it, or not have come to the end that stood behind it.
+      if (!isAnswer || message.thenCommit) this.failure ??= error instanceof Error ? error : new Error(String(error));
       throw error;
     }
   }
 
   private async rollback(): Promise<void> {
-    const wasOpen = this.open;
     this.open = false;
-    if (!this.begun || this.options.readOnly) return;
+    if (!this.begun || this.ended || this.options.readOnly) return;
     try {
       await this.client.query('ROLLBACK');
     } catch {
       // The connection is gone, and the server rolls back by itself; what was thrown first is what the caller sees.
       this.broken = true;
     }
-    if (!wasOpen) this.broken = true; // a commit that failed leaves the connection in doubt
   }
 }
 
 function openingOf({ tenant, readOnly }: TransactionOptions, { settings }: Connections): Companion[] {
+  if (tenant !== undefined && !tenantPattern.test(tenant))
+    throw new Error('The tenant identifier has characters that none may have');
   const { name, text } = readOnly ? enterReading : enter;
   const limit = `, set_config('statement_timeout', $2, true)`;
   const values = [tenant ?? ''];

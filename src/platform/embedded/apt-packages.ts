@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { CommandFailed, run } from './processes';
+import { join } from 'node:path';
+import { CommandFailed, messageOf, run } from './processes';
 
 /** Libraries of the C runtime belong to the running system; another copy of them would not fit its loader. */
 const systemLibraries = /^lib(c6|c-bin|crypt1|gcc-s1|stdc\+\+6)$/;
@@ -27,7 +27,7 @@ export async function unpackPackages(
   const apt = new Apt(work);
   await apt.probe();
   onFetch();
-  await apt.takeSystemLists();
+  await apt.takeSystemLists(log);
   await apt.update(log);
   const packages = await apt.missingPackages(names);
   const unpacked = join(work, 'root');
@@ -68,11 +68,19 @@ class Apt {
     await run('dpkg', ['--version']);
   }
 
-  /** What the system has of the lists, so that only what has changed since is fetched. */
-  async takeSystemLists(): Promise<void> {
-    if (!existsSync(systemLists)) return;
-    const isList = (path: string) => path === systemLists || /(?:Packages|Release)[^/]*$/.test(basename(path));
-    await cp(systemLists, join(this.folder, 'lists'), { recursive: true, preserveTimestamps: true, filter: isList });
+  /** What the system has of the lists, so that only what has changed since is fetched; without it, all is. */
+  async takeSystemLists(log: (line: string) => void): Promise<void> {
+    const lists = join(this.folder, 'lists');
+    try {
+      const names = existsSync(systemLists) ? await readdir(systemLists) : [];
+      for (const name of names.filter((one) => /(?:Packages|Release)[^/]*$/.test(one))) {
+        await cp(join(systemLists, name), join(lists, name), { preserveTimestamps: true });
+      }
+    } catch (error) {
+      log(`The system's package lists are of no use here: ${messageOf(error)}`);
+      await rm(lists, { recursive: true, force: true });
+      await mkdir(join(lists, 'partial'), { recursive: true });
+    }
   }
 
   /** One source of many may be away and the packages still be had, so a failure is told, and the download decides. */

@@ -4,12 +4,14 @@ import { performance } from 'node:perf_hooks';
 import type { Counter } from 'prom-client';
 import { Config } from '../../platform/config';
 import { Context, type WorkClass } from '../../platform/context';
+import { onceEnded } from '../../platform/http';
 import { Metrics } from '../../platform/telemetry';
 import { problemOf } from '../errors/problem';
 import { send } from '../errors/problems';
 import type { GateRequest } from '../request-state';
 import { RouteTable } from '../route-table';
 import { overloaded } from './concurrency.policy';
+import { CriticalWork } from './critical-work';
 import { Fifo } from './fifo';
 
 /** How long one turn of the event loop should take under load, in milliseconds: a critical request needs about six. */
@@ -24,8 +26,13 @@ const quotaBounds = { least: 2, most: 256, first: 32 };
  * critical request, and its audit entry, do not wait for many of theirs.
  */
 const mostBesideCritical = 8;
-/** For so long after the last critical request the others are let in as beside one: where some come, more come. */
-const criticalForMs = 100;
+/**
+ * One is let in after so long whatever is in work, in milliseconds: eight that read slowly, or wait for somebody, keep nobody
+ * out.
+ */
+const longestPauseMs = 20;
+/** Beyond, a request is turned away at once: each holds what it has sent. */
+const mostWaiting = 4_096;
 /**
  * A request that waited longer is turned away. Sooner would be no kindness: a client that is refused comes back at once, and
  * refusing thousands a second costs more than letting them wait.
@@ -33,14 +40,15 @@ const criticalForMs = 100;
 const mostWaitMs = 1_000;
 /** Refusals in a turn: they are cheap, and would be a long turn all the same if hundreds came at once. */
 const mostRefusedInTurn = 8;
-/** How soon those that wait for others to end are looked through again for who waited too long, in milliseconds. */
-const lookAgainMs = 25;
 
 interface Waiting {
   readonly request: GateRequest;
   readonly response: Response;
   readonly next: NextFunction;
 }
+
+/** Whether its client has left: a response behind another one of its connection does not close with it. */
+const hasGone = ({ request, response }: Waiting) => response.closed || request.socket.destroyed;
 
 /**
  * Keeps the turns of the event loop short, so that a critical request never stands behind hundreds of others that were read
@@ -60,17 +68,21 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   private quota = quotaBounds.first;
   private admitted = 0;
   private lookAgain: NodeJS.Timeout | undefined;
-  private inWork = { critical: 0, others: 0 };
-  private lastCriticalAt = -Infinity;
+  private inWork = 0;
+  private lastEntryAt = -Infinity;
 
   constructor(
     private readonly table: RouteTable,
     private readonly context: Context,
+    private readonly critical: CriticalWork,
     config: Config,
     metrics: Metrics,
   ) {
     this.deadlineMs = Math.min(mostWaitMs, config.get('DEADLINE_MS'));
+    critical.onEnd(this.goOn);
     this.refused = metrics.counter('admission_refused_total', 'Requests that waited too long to be let in', ['class']);
+    const inWorkHelp = 'Requests of the standard and bulk classes that were let in and have not ended';
+    metrics.gauge('admission_in_work', inWorkHelp, [], () => this.inWork);
     const depth = metrics.gauge('admission_waiting', 'Requests that wait to be let in', ['class']);
     Object.assign(depth, {
       collect: () => {
@@ -82,13 +94,13 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   use(request: GateRequest, response: Response, next: NextFunction): void {
     const workClass = this.classOf(request);
     if (workClass === 'critical') {
-      this.inWork.critical += 1;
-      response.once('close', this.endCritical);
       next();
       return;
     }
     if (!this.turnIsOpen) this.openTurn();
-    if (this.hasRoom && this.waiting.standard.length === 0) {
+    const waitingCount = this.waiting.standard.length + this.waiting.bulk.length;
+    if (waitingCount >= mostWaiting) this.refuse(workClass, { request, response });
+    else if (waitingCount === 0 && this.hasRoom) {
       this.enter(response);
       next();
     } else {
@@ -98,37 +110,29 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
 
   private enter(response: Response): void {
     this.admitted += 1;
-    this.inWork.others += 1;
-    response.once('close', this.endOther);
+    this.inWork += 1;
+    this.lastEntryAt = performance.now();
+    onceEnded(response, this.endOne);
   }
 
-  private readonly endCritical = (): void => {
-    this.inWork.critical -= 1;
-    this.lastCriticalAt = performance.now();
-    this.goOn();
-  };
-
-  private readonly endOther = (): void => {
-    this.inWork.others -= 1;
+  private readonly endOne = (): void => {
+    this.inWork -= 1;
     this.goOn();
   };
 
   /** Lets in at once who waited for others to end. */
-  private goOn(): void {
+  private readonly goOn = (): void => {
     if (!this.lookAgain || !this.hasRoom) return;
     clearTimeout(this.lookAgain);
     this.lookAgain = undefined;
     setImmediate(this.endTurn);
-  }
+  };
 
   /** Whether this turn lets one more in. */
   private get hasRoom(): boolean {
-    if (!this.isBesideCritical) return this.admitted < this.quota;
-    return this.admitted < quotaBounds.least && this.inWork.others < mostBesideCritical;
-  }
-
-  private get isBesideCritical(): boolean {
-    return this.inWork.critical > 0 || performance.now() - this.lastCriticalAt < criticalForMs;
+    if (!this.critical.isNear) return this.admitted < this.quota;
+    if (this.admitted >= quotaBounds.least) return false;
+    return this.inWork < mostBesideCritical || performance.now() - this.lastEntryAt >= longestPauseMs;
   }
 
   private classOf({ method, url }: GateRequest): WorkClass {
@@ -146,7 +150,7 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     const now = performance.now();
     this.lookAgain = undefined;
     const someWait = this.someWait;
-    if (!this.isBesideCritical && (this.admitted >= this.quota || someWait)) this.adapt(now - this.turnBegan);
+    if (!this.critical.isNear && (this.admitted >= this.quota || someWait)) this.adapt(now - this.turnBegan);
     this.turnBegan = now;
     this.admitted = 0;
     const refused = this.refuseLate();
@@ -154,12 +158,12 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     while (this.hasRoom && refused < mostRefusedInTurn) {
       const next = this.waiting.standard.shift() ?? this.waiting.bulk.shift();
       if (!next) break;
-      if (next.response.closed) continue;
+      if (hasGone(next)) continue;
       this.enter(next.response);
       this.context.run(next.request.gate.work, next.next);
     }
     if (this.admitted > 0 || refused > 0) setImmediate(this.endTurn);
-    else if (this.someWait) this.lookAgain = setTimeout(this.endTurn, lookAgainMs);
+    else if (this.someWait) this.lookAgain = setTimeout(this.endTurn, longestPauseMs);
     else this.turnIsOpen = false;
   };
 
@@ -170,16 +174,19 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
     for (const name of ['standard', 'bulk'] as const) {
       const line = this.waiting[name];
       for (let first = line.first; first && count < mostRefusedInTurn; first = line.first) {
-        const { request, response } = first;
-        if (!response.closed && request.gate.startedAt > latest) break;
+        if (!hasGone(first) && first.request.gate.startedAt > latest) break;
         line.shift();
-        if (response.closed) continue;
+        if (hasGone(first)) continue;
         count += 1;
-        this.refused.inc({ class: name });
-        send(request, response, this.refusal, this.table.routeOf(request.method, request.originalUrl));
+        this.refuse(name, first);
       }
     }
     return count;
+  }
+
+  private refuse(workClass: 'standard' | 'bulk', { request, response }: Omit<Waiting, 'next'>): void {
+    this.refused.inc({ class: workClass });
+    send(request, response, this.refusal, this.table.routeOf(request.method, request.originalUrl));
   }
 
   private get someWait(): boolean {

@@ -6,6 +6,7 @@ import { Metrics } from '../../platform/telemetry';
 import { PolicyRefusal } from '../errors/policy-refusal';
 import { overloadedCode } from '../errors/problem';
 import type { AroundPolicy, Passage } from '../pipeline/around';
+import { CriticalWork } from './critical-work';
 
 /** Keeps slots of the process for the critical class; beyond a class's share the answer is 503 at once, never a queue. */
 @Injectable()
@@ -13,7 +14,11 @@ export class ConcurrencyPolicy implements AroundPolicy {
   private readonly gate: ClassGate;
   private readonly refused: Counter<'class'>;
 
-  constructor(config: Config, metrics: Metrics) {
+  constructor(
+    private readonly critical: CriticalWork,
+    config: Config,
+    metrics: Metrics,
+  ) {
     this.gate = new ClassGate({
       total: config.get('CONCURRENCY_TOTAL'),
       reservedForCritical: config.get('CONCURRENCY_CRITICAL'),
@@ -28,15 +33,18 @@ export class ConcurrencyPolicy implements AroundPolicy {
     });
   }
 
-  async around({ route }: Passage, next: () => Promise<unknown>): Promise<unknown> {
+  async around({ request, route }: Passage, next: () => Promise<unknown>): Promise<unknown> {
     const { workClass } = route;
     if (!this.gate.tryTake(workClass)) {
       this.refused.inc({ class: workClass });
       throw overloaded();
     }
+    const counted = workClass === 'critical' && request.gate.caller ? this.critical : undefined;
+    counted?.begin();
     try {
       return await next();
     } finally {
+      counted?.end();
       this.gate.give(workClass);
     }
   }

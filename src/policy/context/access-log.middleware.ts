@@ -2,6 +2,7 @@ import { Injectable, type NestMiddleware } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
 import { performance } from 'node:perf_hooks';
 import type { Histogram } from 'prom-client';
+import { onceEnded } from '../../platform/http';
 import { Log, Metrics } from '../../platform/telemetry';
 import type { GateRequest } from '../request-state';
 
@@ -27,7 +28,7 @@ export class AccessLogMiddleware implements NestMiddleware<GateRequest, Response
   }
 
   use(request: GateRequest, response: Response, next: NextFunction): void {
-    response.once('close', () => {
+    onceEnded(response, () => {
       const { gate } = request;
       const status = response.writableFinished ? response.statusCode : clientClosedRequest;
       const route = gate.route?.name ?? 'unmatched';

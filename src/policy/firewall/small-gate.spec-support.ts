@@ -9,6 +9,7 @@ import { FastExpressAdapter } from '../../platform/http';
 import { Log, Metrics } from '../../platform/telemetry';
 import { BodyGuard } from '../body/body.guard';
 import { AdmissionMiddleware } from '../concurrency/admission.middleware';
+import { CriticalWork } from '../concurrency/critical-work';
 import { ContextMiddleware } from '../context/context.middleware';
 import { Draining } from '../context/draining';
 import { CorsMiddleware } from '../cors/cors.middleware';
@@ -58,6 +59,7 @@ export async function startSmallGate(
       ...before,
       Problems,
       { provide: RefusalRecord, useValue: { refused: () => undefined } },
+      CriticalWork,
       Draining,
       FirewallRecord,
       OriginList,
