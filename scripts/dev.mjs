@@ -1,6 +1,17 @@
 // `npm run start:dev`: builds, runs dist/main.js, and does both again when a source changes.
 import { spawn } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -171,14 +182,44 @@ async function restart() {
 
 /** @type {NodeJS.Timeout | undefined} */
 let pending;
+/** @type {Map<string, import('node:fs').FSWatcher>} */
+const watchers = new Map();
+
 function watchSources() {
-  for (const folder of ['src', 'migrations', 'dashboard']) {
-    if (!existsSync(join(root, folder))) continue;
-    watch(join(root, folder), { recursive: true }, (_event, file) => {
-      if (file?.toString().endsWith('.spec.ts')) return;
-      clearTimeout(pending);
-      pending = setTimeout(() => void restart(), debounceMs);
-    });
+  for (const folder of ['src', 'migrations', 'dashboard']) watchFolder(join(root, folder));
+}
+
+/** Each folder by itself: a recursive watch of Node's follows files, and loses one that an editor replaces. @param {string} folder */
+function watchFolder(folder) {
+  watchers.get(folder)?.close();
+  watchers.delete(folder);
+  const entries = readFolder(folder);
+  if (!entries) return;
+  const watcher = watch(folder, (_event, name) => {
+    if (name === null) return;
+    watchFolderIn(folder, name);
+    if (name.endsWith('.spec.ts')) return;
+    clearTimeout(pending);
+    pending = setTimeout(() => void restart(), debounceMs);
+  });
+  watcher.on('error', () => watcher.close()); // the folder is gone; if it comes back, the one above says so
+  watchers.set(folder, watcher);
+  for (const entry of entries) if (entry.isDirectory()) watchFolder(join(folder, entry.name));
+}
+
+/** What has been made, or made anew, may be a folder. @param {string} folder @param {string} name */
+function watchFolderIn(folder, name) {
+  const path = join(folder, name);
+  if (watchers.has(path) || statSync(path, { throwIfNoEntry: false })?.isDirectory()) watchFolder(path);
+}
+
+/** @param {string} folder */
+function readFolder(folder) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 

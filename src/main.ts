@@ -1,6 +1,8 @@
 import './young-generation';
 import 'reflect-metadata';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { reasonOf } from './failure';
 import { prepareGround } from './ground';
 import { Config } from './platform/config';
@@ -11,9 +13,18 @@ const say = (line: string) => process.stderr.write(`gatehouse: ${line}\n`);
 /** The application takes a second to load, and nothing of it is needed before there are servers. */
 const load = () => import('./server.js');
 
+/** Before servers are started for a process that would end at once. @throws the system's error, such as EADDRINUSE */
+async function assertFree(port: number, host: string): Promise<void> {
+  const probe = createServer().listen(port, host);
+  await once(probe, 'listening');
+  probe.close();
+  await once(probe, 'close');
+}
+
 async function main(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const config = Config.from(process.env);
+  if (config.get('PORT') !== 0) await assertFree(config.get('PORT'), config.get('HOST'));
   const ground = await prepareGround(config, say, () => {
     load().catch(() => undefined); // thrown again below
   });

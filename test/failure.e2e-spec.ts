@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { GateProcess } from './support/process';
 import { runProgram } from './support/program';
 import { World } from './support/world';
@@ -22,6 +24,18 @@ describe('what cannot go on', () => {
     expect(gate.log).toMatch(/^gatehouse: a database does not answer \(.*\): connect ECONNREFUSED 127\.0\.0\.1:1$/m);
     expect(gate.log).toContain(address);
     expect(gate.log).not.toContain('not-to-be-shown');
+  });
+
+  it('is a port that is taken, and nothing is started for it', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const gate = GateProcess.spawn({ ...world.environment, HOST: '127.0.0.1', PORT: String(port) });
+    expect(await gate.ended()).toBe(1);
+    expect(gate.log.trim()).toBe(
+      `gatehouse: port ${port} is taken: stop the other program, or start with PORT=${port + 1}`,
+    );
+    other.close();
   });
 
   it.each(['migrate', 'tenant-erase'])('is told by the program %s in the same words', async (name) => {
