@@ -110,9 +110,11 @@ const starts = new Set();
 class Start {
   said = '';
 
-  constructor() {
+  /** @param {{ ownGroup?: boolean }} [options] `ownGroup`: as a terminal starts it, whose Ctrl-C goes to all of the group */
+  constructor({ ownGroup = false } = {}) {
     this.process = spawn('npm', ['run', '--silent', 'start:dev'], {
       cwd: root,
+      detached: ownGroup,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -180,11 +182,11 @@ try {
   process.kill(await claimant(), 'SIGKILL');
   await nothingIsLeft();
 
-  const last = new Start();
+  const last = new Start({ ownGroup: true });
   await last.ready();
-  last.process.kill('SIGTERM');
+  process.kill(-last.process.pid, 'SIGINT');
   await nothingIsLeft();
-  await last.says('SIGTERM: finishing what was accepted');
+  await last.says(': finishing what was accepted');
   process.stdout.write('Started, toured, stopped, killed, started again, stopped, and nothing is left running\n');
 } catch (error) {
   process.stdout.write(`${log.join('').slice(-10_000)}\n${error instanceof Error ? error.message : String(error)}\n`);

@@ -1,3 +1,4 @@
+import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto';
 import { Client } from 'pg';
 import { type IssuerKey, issuerKey, TestIssuer } from '../src/policy/auth/test-issuer.spec-support';
 import { type Answer, call } from './support/api';
@@ -63,4 +64,34 @@ it('says in a metric and the log when Postgres does not answer, and goes on', as
   }
   await until(() => gate.log.includes('Revocations are read again'));
   await until(async () => (await metric(gate, 'revocations_stale_seconds')) < 1);
+});
+
+// Last: a key that nobody knows has the set fetched, and then for a while no more.
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const forgeries: readonly [string, () => Promise<string>][] = [
+  ['signed with another key', async () => issuer.sign(await issuerKey(key.kid, 'RS256'), clock)],
+  [
+    'with alg none',
+    async () => `${part({ alg: 'none', kid: key.kid })}.${(await issuer.sign(key, clock)).split('.')[1]}.`,
+  ],
+  [
+    'with HS256 and the public key',
+    async () => {
+      const signed = `${part({ alg: 'HS256', kid: key.kid })}.${(await issuer.sign(key, clock)).split('.')[1]}`;
+      const secret = createPublicKey({ key: key.jwk as JsonWebKey, format: 'jwk' }).export({
+        type: 'spki',
+        format: 'pem',
+      });
+      return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+    },
+  ],
+  ['that has expired', () => issuer.sign(key, clock, { exp: Math.floor(clock.now() / 1000) - 60 })],
+  ['whose key id is a path', () => issuer.sign(key, clock, {}, { kid: '../../../etc/passwd' })],
+  ['whose key id is an address', () => issuer.sign(key, clock, {}, { kid: 'http://127.0.0.1:1/key' })],
+];
+
+it.each(forgeries)('refuses a token %s', async (_, forged) => {
+  const answer = await me(gate, await forged());
+  expect([answer.status, answer.body.code]).toEqual([401, 'invalid_token']);
+  expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer .*error="invalid_token"/);
 });

@@ -130,15 +130,31 @@ describe('when a process dies', () => {
         statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
       }
     };
-    const clients = Array.from({ length: 32 }, client);
-    await until(() => (statuses.get(200) ?? 0) > 500);
+    const busy = await seedPractice(world, 'leaving', { patients: 1, slots: 600 });
+    const agent = await tokenFor(gate, agentOf(busy));
+    const booked: number[] = [];
+    let taken = 0;
+    const booking = async () => {
+      while (!stopping && taken < busy.slots.length) {
+        const body = { patientId: busy.patients[0], slotId: busy.slots[taken], type: 'follow_up' };
+        taken += 1;
+        const answer = await book(gate, agent, body, randomUUID()).catch(() => undefined);
+        if (!answer) return;
+        booked.push(answer.status);
+      }
+    };
+    const clients = [...Array.from({ length: 32 }, client), ...Array.from({ length: 4 }, booking)];
+    await until(() => (statuses.get(200) ?? 0) > 500 && booked.length > 20);
     const ended = gate.end('SIGTERM');
     await Promise.all(clients);
     stopping = true;
     expect(await ended).toBe(0);
-    const begun = gate.log.split('\n').filter((line) => line.includes('"route":"GET /me"'));
-    expect(begun.filter((line) => !line.includes('"status":200'))).toEqual([]);
-    expect([...statuses]).toEqual([[200, begun.length]]);
+    const begun = (route: string) => gate.log.split('\n').filter((line) => line.includes(`"route":"${route}"`));
+    expect(begun('GET /me').filter((line) => !line.includes('"status":200'))).toEqual([]);
+    expect([...statuses]).toEqual([[200, begun('GET /me').length]]);
+    expect(begun('POST /appointments').filter((line) => !line.includes('"status":201'))).toEqual([]);
+    expect(booked).toEqual(begun('POST /appointments').map(() => 201));
+    expect(await world.sql('SELECT FROM appointments WHERE practice_id = $1', [busy.id])).toHaveLength(booked.length);
   });
 });
 

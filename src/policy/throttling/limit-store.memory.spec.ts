@@ -24,6 +24,29 @@ describe('what the limit store remembers, in the process and in Redis', () => {
     expect(await decisionCalls(limits.node)).toBe(before + 1);
   });
 
+  it('remembers it for whichever route of a method is asked next', async () => {
+    const key = new LimitKey(freshName(), 'x');
+    const ruleOfRoute = () => ruleOf([limitOfTier(1, 'conversations.history')]);
+    while ((await limits.node.store.decide(ruleOfRoute(), [key], 1)).allowed);
+    const before = await decisionCalls(limits.node);
+    for (let request = 0; request < 100; request += 1) {
+      expect((await limits.node.store.decide(ruleOfRoute(), [key], 1)).allowed).toBe(false);
+    }
+    expect(await decisionCalls(limits.node)).toBe(before);
+  });
+
+  it('waits for the longest of the refusals that it remembers', async () => {
+    const [short, long] = [windowRule(1, 10_000, 'short'), windowRule(1, 60_000, 'long')];
+    const [a, b] = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+    at(0);
+    for (const [rule, key] of [[short, a] as const, [long, b] as const])
+      while ((await limits.node.store.decide(rule, [key], 1)).allowed);
+    const both = ruleOf([...short.parts, ...long.parts].map(({ limit }) => limit));
+    const decision = await limits.node.store.decide(both, [a, b], 1);
+    expect(decision).toMatchObject({ allowed: false, retryAfterMs: 60_000 });
+    expect(decision.reports.map(({ retryAfterMs }) => retryAfterMs)).toEqual([10_000, 60_000]);
+  });
+
   it('asks Redis again when the process’ clock went back, instead of refusing for as long', async () => {
     const rule = windowRule(1);
     const key = new LimitKey(freshName(), 'x');

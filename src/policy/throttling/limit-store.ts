@@ -51,11 +51,8 @@ export class LimitStore {
    *   as all of it.
    */
   decide(rule: Rule, keys: readonly LimitKey[], weight: number): Decision | Promise<Decision> {
-    for (const key of keys) {
-      if (key.denial === undefined) continue;
-      const decision = this.remembered(rule, key, key.denial, weight);
-      if (decision) return decision;
-    }
+    const denials = this.denialsOf(rule, keys, weight);
+    if (denials) return this.remembered(denials);
     if (!this.watch.isTrusted) return this.local.decide(rule, keys, weight);
     return this.batches.decide(rule, keys, weight);
   }
@@ -72,13 +69,26 @@ export class LimitStore {
     return 0;
   }
 
-  private remembered(rule: Rule, key: LimitKey, denial: Denial, weight: number): Decision | undefined {
+  /** What the process knows of the keys' refusals; `undefined` where it knows of none that holds. */
+  private denialsOf(rule: Rule, keys: readonly LimitKey[], weight: number): Denial[] | undefined {
+    let denials: Denial[] | undefined;
+    for (const key of keys) {
+      const { denial } = key;
+      if (denial === undefined) continue;
+      const now = this.clock.now();
+      const isOver = now >= denial.until || now < denial.sentAt;
+      if (isOver) key.denial = undefined;
+      // Another plan since then, or a lighter request: Redis knows.
+      else if (weight >= denial.weight && rule.parts.some(({ limit }) => limit === denial.limit))
+        (denials ??= []).push(denial);
+    }
+    return denials;
+  }
+
+  /** Refused by one key, a request still waits for the longest of all that refuse it. */
+  private remembered(denials: readonly Denial[]): Decision {
     const now = this.clock.now();
-    const isOver = now >= denial.until || now < denial.sentAt;
-    if (isOver) key.denial = undefined;
-    // Another plan since then, or a lighter request: Redis knows.
-    if (isOver || weight < denial.weight || !rule.parts.some(({ limit }) => limit === denial.limit)) return undefined;
-    const reports = reportsNow(denial, now);
+    const reports = denials.flatMap((denial) => reportsNow(denial, now));
     const retryAfterMs = Math.max(...reports.map((report) => report.retryAfterMs));
     return { allowed: false, reports, retryAfterMs, decidedAtMs: undefined };
   }

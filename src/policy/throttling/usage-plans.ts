@@ -39,9 +39,20 @@ export const limitsOfPlan: Readonly<Record<UsagePlanName, PlanLimit>> = {
   internal: planLimit('internal'),
 };
 
-/** The limit of a tier under the name that the headers give it. */
+const limitsOfTiers = new Map<string, WindowLimit>();
+
+/** The limit of a tier under the name that the headers give it: one object, whichever of a method's routes asks for it. */
 export function limitOfTier(tier: Tier, policyName: string): WindowLimit {
-  return { kind: 'window', name: policyName, requests: requestsPerMinuteOfTier[tier], windowMs: minuteMs };
+  const known = limitsOfTiers.get(`${tier} ${policyName}`);
+  if (known) return known;
+  const limit = {
+    kind: 'window',
+    name: policyName,
+    requests: requestsPerMinuteOfTier[tier],
+    windowMs: minuteMs,
+  } as const;
+  limitsOfTiers.set(`${tier} ${policyName}`, limit);
+  return limit;
 }
 
 function planLimit(name: UsagePlanName): PlanLimit {
