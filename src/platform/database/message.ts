@@ -30,7 +30,7 @@ export const commit = { name: 'gatehouse.commit', text: 'COMMIT', values: [] } a
 
 /** What the driver's connection can do beyond its published types (Frontend/Backend Protocol, 54.2.3). */
 interface Wire {
-  readonly stream: { destroy(): void; cork(): void; uncork(): void };
+  readonly stream: { destroy(): void };
   parse(statement: { name: string | undefined; text: string }): void;
   bind(statement: { statement: string | undefined; values: readonly string[] }): void;
   execute(portal: object): void;

@@ -96,6 +96,7 @@ export class Transaction implements Sql {
     if (this.options.readOnly) throw new Error('A transaction that only reads has nothing to commit');
     this.assertOpen(statement);
     if (this.beginning) await this.begunWith(statement);
+    if (this.failure) throw this.failure;
     const sent = { statement: this.configOf(statement, values), opening: this.takeOpening(), behind: [] };
     this.open = false;
     const rows = await this.send<Row>({ ...sent, thenCommit: true });
