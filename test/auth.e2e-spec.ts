@@ -259,8 +259,9 @@ describe('two processes and the development issuer', () => {
       fc.string({ unit: 'binary-ascii', maxLength: 300 }),
       fc.string({ maxLength: 300 }).map((text) => `Bearer ${text}`),
       fc.array(fc.base64String({ maxLength: 200 }), { maxLength: 5 }).map((parts) => `Bearer ${parts.join('.')}`),
+      // Not its last letter: four of the six bits that it stands for are no part of the signature.
       fc
-        .tuple(fc.nat(token.length - 1), fc.constantFrom('A', '.', '-', '=', '%', '\u00ff', ' '))
+        .tuple(fc.nat(token.length - 2), fc.constantFrom('A', '.', '-', '=', '%', '\u00ff', ' '))
         .map(([at, letter]) => `Bearer ${token.slice(0, at)}${letter}${token.slice(at + 1)}`)
         .filter((header) => header !== `Bearer ${token}`),
     );
