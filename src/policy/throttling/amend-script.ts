@@ -5,8 +5,10 @@ import { prelude, script } from './limit-scripts';
  *
  * `ARGV[1]`: JSON list of `[key, "refund-window", weight, atMs, windowMs]` (one request failed that was admitted at `atMs`),
  * `[key, "refund-plan", weight, atMs, costMicros]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
- * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`.
- * `ARGV[2]` as in the decision. Idempotence is not promised: each is sent once.
+ * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`,
+ * `[key, "tell-window", requests, windowMs, unitMs, used, age]` (so many milliseconds ago Redis itself counted so many
+ * requests in the window), `[key, "tell-plan", used, age]`. `ARGV[2]` as in the decision. What is told twice counts once;
+ * a refund and a settlement are sent once.
  */
 export const amendScript = script(`${prelude}
 local function times(w)
@@ -68,6 +70,21 @@ for _, call in ipairs(input) do
     if p.tat > us + call[4] then p.tat = us + call[4] end
     p.used = p.used + call[5]
     redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))
+  elseif what == 'tell-window' then
+    local w = window(value, call[4], call[5])
+    local list, at, old = times(w), ceil((ms - call[7]) / w.unit), 0
+    for i = 1, #list do if list[i] <= at then old = i end end
+    if at * w.unit > ms - call[4] then
+      for _ = old + 1, call[6] do table.insert(list, old + 1, at) end
+      while #list > call[3] do table.remove(list, 1) end
+      if #list > 0 then store(KEYS[k], fromTimes(list, w.unit), call[4]) end
+    end
+  elseif what == 'tell-plan' then
+    local p = plan(value)
+    if floor((ms - call[4]) / 86400000) == day and p.used < call[3] then
+      p.used = call[3]
+      redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))
+    end
   end
 end
 return 1

@@ -2,8 +2,9 @@ import type { Clock } from '../../platform/config';
 import type { Redis } from '../../platform/redis';
 import { amendScript } from './amend-script';
 import { byTag, type LimitKey } from './limit-keys';
-import { type PlanLimit, type Rule, tokenMicros } from './limits';
-import type { LocalLimits } from './local-limits';
+import type { Decision } from './limit-store';
+import { type Limit, type PlanLimit, type Rule, tokenMicros, unitMs } from './limits';
+import type { LocalLimits, LocalUse } from './local-limits';
 import type { AmendmentWords } from './local-state';
 import type { RedisWatch } from './redis-watch';
 import { callScript } from './script-caller';
@@ -17,7 +18,15 @@ interface Amendment {
   readonly words: AmendmentWords;
 }
 
-/** Corrects after the fact what Redis counts: refunds, and what was granted without asking it. */
+/** A request that Redis decided without what it had counted before. */
+export interface MisjudgedRequest {
+  readonly rule: Rule;
+  readonly keys: readonly LimitKey[];
+  readonly weight: number;
+  readonly decision: Decision;
+}
+
+/** Corrects after the fact what Redis counts: refunds, what was granted without asking it, and what it has lost. */
 export class Amendments {
   private pending: Amendment[] = [];
 
@@ -33,15 +42,30 @@ export class Amendments {
   refund(rule: Rule, keys: readonly LimitKey[], weight: number, admittedAtMs: number): void {
     if (!this.watch.isTrusted) return;
     if (this.pending.length === 0) setImmediate(this.flush);
-    rule.parts.forEach(({ limit }, index) => {
-      const key = keys[index];
-      if (key === undefined) return;
-      const words =
-        limit.kind === 'window'
-          ? ['refund-window', Math.min(weight, limit.requests), admittedAtMs, limit.windowMs]
-          : ['refund-plan', weight, admittedAtMs, costMicros(limit, weight)];
-      this.pending.push({ key, words });
-    });
+    this.pending.push(...refundsOf(rule, keys, weight, admittedAtMs));
+  }
+
+  /**
+   * Takes back what Redis granted to these requests, and tells it what it had counted under the keys it has lost.
+   * @throws RedisUnavailable when Redis did not take it; the keys stay lost
+   */
+  async remind(requests: readonly MisjudgedRequest[], withinMs: number): Promise<void> {
+    const now = this.clock.now();
+    const refunds = requests.flatMap(({ rule, keys, weight, decision: { allowed, decidedAtMs } }) =>
+      allowed && decidedAtMs !== undefined && weight > 0 ? refundsOf(rule, keys, weight, decidedAtMs) : [],
+    );
+    const lost = new Map<LimitKey, Amendment>();
+    for (const { rule, keys } of requests) {
+      rule.parts.forEach(({ limit }, index) => {
+        const key = keys[index];
+        if (key?.isLost) lost.set(key, { key, words: toldOf(key, limit, now) });
+      });
+    }
+    await this.send([...refunds, ...lost.values()], withinMs);
+    for (const key of lost.keys()) {
+      key.isLost = false;
+      key.countsUntilMs = 0;
+    }
   }
 
   /**
@@ -53,13 +77,13 @@ export class Amendments {
       while (uses.length > 0) {
         const part = uses.slice(0, mostInCall);
         const now = this.clock.now();
+        const { memory } = this.watch;
         try {
-          await this.send(
-            part.flatMap(({ key, state }) => {
-              const words = state.settlement(now);
-              return words ? [{ key, words }] : [];
-            }),
-          );
+          await this.send(part.flatMap((use) => settlementOf(use, memory, now)));
+          for (const { key } of part) {
+            key.memory = memory;
+            key.isLost = false;
+          }
         } catch (error) {
           this.local.restore(uses);
           throw error;
@@ -78,15 +102,43 @@ export class Amendments {
     }
   };
 
-  private async send(all: readonly Amendment[]): Promise<void> {
+  private async send(all: readonly Amendment[], withinMs = deadlineMs): Promise<void> {
     const groups = this.watch.isCluster ? byTag(all, ({ key }) => key.tag) : [all];
     for (const group of groups) {
       if (group.length === 0) continue;
       const keys = group.map(({ key }) => key.name);
       const words = JSON.stringify(group.map((amendment, index) => [index, ...amendment.words]));
-      await callScript(this.redis, amendScript, keys, [words, this.redisMicros()], deadlineMs);
+      await callScript(this.redis, amendScript, keys, [words, this.redisMicros()], withinMs);
     }
   }
+}
+
+function refundsOf(rule: Rule, keys: readonly LimitKey[], weight: number, admittedAtMs: number): Amendment[] {
+  return rule.parts.flatMap(({ limit }, index) => {
+    const key = keys[index];
+    if (key === undefined) return [];
+    const words =
+      limit.kind === 'window'
+        ? ['refund-window', Math.min(weight, limit.requests), admittedAtMs, limit.windowMs]
+        : ['refund-plan', weight, admittedAtMs, costMicros(limit, weight)];
+    return [{ key, words }];
+  });
+}
+
+/** Where Redis forgot what it had counted itself, that comes first. */
+function settlementOf({ key, limit, state }: LocalUse, memory: number, now: number): Amendment[] {
+  const isForgotten = key.isLost || (key.countsUntilMs > 0 && key.memory !== memory);
+  const granted = state.settlement(now);
+  return [...(isForgotten ? [toldOf(key, limit, now)] : []), ...(granted ? [granted] : [])].map((words) => ({
+    key,
+    words,
+  }));
+}
+
+function toldOf({ used, usedAt }: LimitKey, limit: Limit, now: number): AmendmentWords {
+  const age = Math.max(0, now - usedAt);
+  if (limit.kind === 'plan') return ['tell-plan', used, age];
+  return ['tell-window', limit.requests, limit.windowMs, unitMs(limit), used, age];
 }
 
 function costMicros({ burstRequests, requestsPerSecond }: PlanLimit, weight: number): number {

@@ -1,3 +1,4 @@
+import type { Amendments, MisjudgedRequest } from './amendments';
 import type { Clock } from '../../platform/config';
 import type { Redis } from '../../platform/redis';
 import { decideScript } from './limit-scripts';
@@ -13,12 +14,13 @@ import { callScript } from './script-caller';
  * cost of a call is shared. At 64 in flight, 16 gave 1.5 × the decisions of 64.
  */
 const mostInBatch = 16;
+const msPerDay = 86_400_000;
 
 interface Pending {
   readonly rule: Rule;
   readonly keys: readonly LimitKey[];
   readonly weight: number;
-  readonly resolve: (decision: Decision) => void;
+  readonly resolve: (decision: Decision | Promise<Decision>) => void;
 }
 
 /**
@@ -33,6 +35,7 @@ export class DecisionBatches {
     private readonly deadlineMs: number,
     private readonly watch: RedisWatch,
     private readonly local: LocalLimits,
+    private readonly amendments: Amendments,
     private readonly clock: Clock,
     private readonly redisMicros: () => number,
   ) {}
@@ -72,16 +75,66 @@ export class DecisionBatches {
       return;
     }
     const receivedAt = this.clock.now();
+    const { memory } = this.watch;
     const [decidedAtMs = 0] = answer;
+    markLost(batch, decidedAtMs, memory, missingOf(batch, keys, answer));
+    let misjudged: (MisjudgedRequest & Pending)[] | undefined;
     let at = 1;
     for (const request of batch) {
       const decision = decisionOf(request.rule, answer, at, decidedAtMs);
       at += request.rule.subjects.length * 2;
-      noteUse(request, decision, receivedAt);
+      // Also what was on its way while the loss was found out.
+      if (hasLostKey(request)) {
+        (misjudged ??= []).push({ ...request, decision });
+        continue;
+      }
+      noteUse(request, decision, decidedAtMs, receivedAt, memory);
       if (!decision.allowed) remember(request, decision, sentAt, receivedAt);
       request.resolve(decision);
     }
+    if (misjudged) await this.decideAgain(misjudged);
   }
+
+  /** Redis has lost what it had counted (it was emptied, restarted, or had no room): it is told, and asked again. */
+  private async decideAgain(misjudged: readonly (MisjudgedRequest & Pending)[]): Promise<void> {
+    this.watch.countForgotten(misjudged.length);
+    try {
+      await this.amendments.remind(misjudged, this.deadlineMs);
+    } catch (error) {
+      this.watch.distrust(error);
+    }
+    for (const { rule, keys, weight, resolve } of misjudged)
+      resolve(this.watch.isTrusted ? this.decide(rule, keys, weight) : this.local.decide(rule, keys, weight));
+  }
+}
+
+/** The keys that Redis did not have. */
+function missingOf(
+  batch: readonly Pending[],
+  keys: readonly string[],
+  answer: readonly number[],
+): Set<string> | undefined {
+  let at = 1;
+  for (const { rule } of batch) at += rule.subjects.length * 2;
+  if (at === answer.length) return undefined;
+  return new Set(answer.slice(at).map((index) => keys[index] ?? ''));
+}
+
+/** Marks the keys that Redis must have had, for all that it granted to this process, and had not. */
+function markLost(
+  batch: readonly Pending[],
+  decidedAtMs: number,
+  memory: number,
+  missing: ReadonlySet<string> | undefined,
+): void {
+  for (const { keys } of batch)
+    for (const key of keys)
+      if (key.countsUntilMs > decidedAtMs && (key.memory !== memory || missing?.has(key.name))) key.isLost = true;
+}
+
+function hasLostKey({ keys }: Pending): boolean {
+  for (const key of keys) if (key.isLost) return true;
+  return false;
 }
 
 /** The calls of a batch, in which each key and each rule is named once. */
@@ -133,15 +186,28 @@ function decisionOf(rule: Rule, answer: readonly number[], from: number, decided
 }
 
 /** Where Redis is lost next, the process goes on from here. */
-function noteUse({ rule, keys }: Pending, { reports }: Decision, now: number): void {
-  rule.parts.forEach(({ from, subjects }, index) => {
+function noteUse(
+  { rule, keys, weight }: Pending,
+  { allowed, reports }: Decision,
+  decidedAtMs: number,
+  now: number,
+  memory: number,
+): void {
+  const consumed = allowed && weight > 0;
+  rule.parts.forEach(({ limit, from, subjects }, index) => {
     // Of a plan, the last is the day's quota; a bucket is full again before one would notice.
     const report = reports[from + subjects.length - 1];
     const key = keys[index];
     if (report === undefined || key === undefined || subjects.length === 0) return;
     key.used = report.subject.quota - report.remaining;
     key.usedAt = now;
+    key.memory = memory;
+    if (consumed) key.countsUntilMs = limit.kind === 'window' ? decidedAtMs + limit.windowMs : endOfDay(decidedAtMs);
   });
+}
+
+function endOfDay(ms: number): number {
+  return (Math.floor(ms / msPerDay) + 1) * msPerDay;
 }
 
 function remember({ rule, keys, weight }: Pending, { reports }: Decision, sentAt: number, receivedAt: number): void {

@@ -14,6 +14,16 @@ export class LimitKey {
   used = 0;
   /** When that was, by the process' clock. */
   usedAt = 0;
+  /** Until when, by Redis' clock, Redis must have this key, since it granted something to this process under it. */
+  countsUntilMs = 0;
+  /** Which of Redis' memories that was (see `RedisWatch.memory`). */
+  memory = 0;
+  /** Redis has lost this key, and was not told yet. */
+  isLost = false;
+  /** Requests that counted when Redis was last away, on all nodes as far as this one could tell. */
+  assumed = 0;
+  /** When that was, by the process' clock. */
+  assumedAt = 0;
 
   constructor(
     /** The name in Redis: hashes only. */

@@ -123,11 +123,12 @@ end
  * `ARGV[2]`: microseconds since 1970, for tests; 0 (always, in production) takes Redis' clock.
  * Answers flat integers: the time in ms, then for each call and report two: `remaining` (where refused,
  * `-1 - remaining`) and milliseconds (where refused, until the request would pass; else until more becomes available).
- * A plan gives one report for its rate and one for its quota, where it has them.
+ * A plan gives one report for its rate and one for its quota, where it has them. Behind the reports stand the indices of
+ * the keys that Redis does not have.
  */
 export const decideScript = script(`${prelude}
 local rules, calls = input[1], input[2]
-local states, lives, touched, here = {}, {}, {}, {}
+local states, lives, touched, here, missing = {}, {}, {}, {}, {}
 local out, o = {ms}, 1
 local c, last = 1, #calls
 local dayLife = tostring(dayLeft + 1000)
@@ -141,6 +142,7 @@ while c <= last do
     local w = weight < most and weight or most
     if limit[1] == 1 then
       if not s then
+        if not values[k] then missing[#missing + 1] = k - 1 end
         s = window(values[k], limit[3], limit[4])
         states[k] = s
         lives[k] = limit[3] + s.unit
@@ -150,6 +152,7 @@ while c <= last do
       if refused then passes = false end
     else
       if not s then
+        if not values[k] then missing[#missing + 1] = k - 1 end
         s = plan(values[k])
         states[k] = s
         lives[k] = dayLife
@@ -228,12 +231,15 @@ for k in pairs(touched) do
   local s = states[k]
   call('SET', KEYS[k], s.tat and packPlan(s) or packWindow(s), 'PX', lives[k])
 end
+for i = 1, #missing do out[o + i] = missing[i] end
 return out
 `);
 
 /**
- * Says that this node lives and counts those that do: `KEYS[1]` the set of nodes, `ARGV[1]` the node's name, `ARGV[2]`
- * how many milliseconds its word holds. It writes, so it fails where a decision would (a replica, no memory left).
+ * Says that this node lives and counts those that do: `KEYS[1]` the set of nodes, `KEYS[2]` a mark in Redis' memory,
+ * `ARGV[1]` the node's name, `ARGV[2]` how many milliseconds its word holds, `ARGV[3]` the mark to set where none is.
+ * Answers the number of nodes and the mark: another mark than before says that Redis has forgotten everything meanwhile.
+ * It writes, so it fails where a decision would (a replica, no memory left).
  */
 export const pulseScript = script(`
 local time = redis.call('TIME')
@@ -242,5 +248,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms - ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], ms + ARGV[2], '+inf')
 redis.call('ZADD', KEYS[1], ms, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('ZCARD', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[3], 'NX')
+redis.call('PEXPIRE', KEYS[2], 172800000)
+return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[2])}
 `);

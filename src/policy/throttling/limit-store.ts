@@ -22,8 +22,9 @@ export interface Decision {
 
 /**
  * Decides all limits of a request in one atomic step in Redis, on Redis' clock; the requests of one turn of the event
- * loop travel together. Where Redis is away or late, decides in the process (see `LocalLimits`): it never throws and never
- * waits longer than `REDIS_DEADLINE_MS`.
+ * loop travel together. Where Redis has lost what it had granted to this process and what still counts (it was emptied, it
+ * restarted, it had no room), it is told before the request is decided. Where Redis is away or late, decides in the process
+ * (see `LocalLimits`): it never throws, and waits no longer than `REDIS_DEADLINE_MS` for an answer of Redis.
  */
 @Injectable()
 export class LimitStore {
@@ -39,8 +40,8 @@ export class LimitStore {
   ) {
     const deadlineMs = config.get('REDIS_DEADLINE_MS');
     const time = () => this.redisMicros();
-    this.batches = new DecisionBatches(redis, deadlineMs, watch, local, clock, time);
     this.amendments = new Amendments(redis, watch, local, clock, time);
+    this.batches = new DecisionBatches(redis, deadlineMs, watch, local, this.amendments, clock, time);
     watch.settleWith(() => this.amendments.settle());
   }
 
@@ -59,7 +60,14 @@ export class LimitStore {
 
   /** Gives back what an admitted request consumed. Returns at once; what Redis does not take is lost to the caller. */
   refund(rule: Rule, keys: readonly LimitKey[], weight: number, decision: Decision): void {
-    for (const key of keys) key.denial = undefined;
+    rule.parts.forEach(({ limit }, index) => {
+      const key = keys[index];
+      if (key === undefined) return;
+      key.denial = undefined;
+      key.used = Math.max(0, key.used - weight);
+      // With the only request in it, a window goes.
+      if (limit.kind === 'window') key.countsUntilMs = 0;
+    });
     if (decision.decidedAtMs === undefined) this.local.refund(keys, weight);
     else this.amendments.refund(rule, keys, weight, decision.decidedAtMs);
   }

@@ -64,8 +64,8 @@ export class LocalLimits {
     this.uses = new Map();
     // Redis may be lost again before it is asked for these keys.
     for (const { key, state } of all) {
-      key.used = state.used;
-      key.usedAt = this.clock.now();
+      key.assumed = state.used;
+      key.assumedAt = this.clock.now();
     }
     return all;
   }
@@ -84,10 +84,9 @@ export class LocalLimits {
     if (known?.limit === limit) return known.state;
     if (this.uses.size >= mostKeys) this.forgetOne();
     const { nodes } = this.watch;
+    const [used, usedAt] = key.assumedAt > key.usedAt ? [key.assumed, key.assumedAt] : [key.used, key.usedAt];
     const state =
-      limit.kind === 'window'
-        ? new LocalWindow(limit, nodes, key.used, key.usedAt)
-        : new LocalPlan(limit, nodes, key.used, key.usedAt);
+      limit.kind === 'window' ? new LocalWindow(limit, nodes, used, usedAt) : new LocalPlan(limit, nodes, used, usedAt);
     // Another plan since then: what was granted under the old one counts.
     if (known) state.add(known.state);
     this.uses.set(key.name, { key, limit, state });

@@ -14,7 +14,9 @@ const probeEveryMs = 250;
 const nodeLivesMs = 5_000;
 const goodProbesNeeded = 2;
 const firstContactMs = 2_000;
-const nodesKey = 'rl:nodes';
+/** In the name's braces: on a Redis Cluster both lie in one slot. */
+const pulseKeys = ['rl:{nodes}', 'rl:{nodes}memory'];
+const learnWithinMs = 1_000;
 
 /**
  * Whether Redis may be asked. The first failure opens the circuit: from then on nobody waits for Redis, which is probed in
@@ -27,6 +29,13 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   nodes = 1;
   /** Keys of one call must share a slot. */
   isCluster = false;
+  /**
+   * Grows with each time that Redis may have forgotten what it counted: it was emptied (seen within a second), or its
+   * process is another one.
+   */
+  memory = 0;
+  private mark: string | undefined;
+  private runId: string | undefined;
   private trusted = true;
   private goodProbes = 0;
   private localInEpisode = 0;
@@ -38,6 +47,7 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   /** A process that only runs queues takes no share. */
   private readonly decides: boolean;
   private readonly localDecisions: Counter;
+  private readonly forgotten: Counter;
 
   constructor(
     private readonly redis: Redis,
@@ -54,6 +64,10 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
       'throttle_local_decisions_total',
       'Limits decided in the process, without Redis',
     );
+    this.forgotten = metrics.counter(
+      'throttle_forgotten_total',
+      'Requests that Redis decided without what it had counted before; it was reminded and asked again',
+    );
   }
 
   /** Whether decisions go to Redis. */
@@ -69,6 +83,10 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   countLocal(): void {
     this.localInEpisode += 1;
     this.localDecisions.inc();
+  }
+
+  countForgotten(requests: number): void {
+    this.forgotten.inc(requests);
   }
 
   /** Opens the circuit; says so once an episode. */
@@ -95,6 +113,8 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
     } catch (error) {
       this.distrust(error);
     }
+    // Another connection may lead to another Redis, or to the same one without its memory.
+    this.redis.commands.on('ready', () => this.distrust(new Error('The connection is a new one')));
     await this.beat();
   }
 
@@ -121,8 +141,15 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async pulse(): Promise<void> {
-    const values = [this.node, nodeLivesMs];
-    this.nodes = (await callScript(this.redis, pulseScript, [nodesKey], values, this.deadlineMs)) as number;
+    const values = [this.node, nodeLivesMs, newId('mark')];
+    const answer = await callScript(this.redis, pulseScript, pulseKeys, values, this.deadlineMs);
+    const [nodes, mark] = answer as [number, string];
+    this.nodes = nodes;
+    if (this.mark !== undefined && this.mark !== mark) {
+      this.memory += 1;
+      this.log.warn({}, 'Redis was emptied: it is told what still counts, as requests come');
+    }
+    this.mark = mark;
   }
 
   private async recover(): Promise<void> {
@@ -136,7 +163,10 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async learn(): Promise<void> {
-    const info = await this.redis.commands.info('cluster');
+    const info = await this.redis.ask((redis) => redis.info(), learnWithinMs);
     this.isCluster = info.includes('cluster_enabled:1');
+    const runId = /^run_id:(\w+)/m.exec(info)?.[1];
+    if (this.runId !== undefined && this.runId !== runId) this.memory += 1;
+    this.runId = runId;
   }
 }
