@@ -6,6 +6,7 @@
 import { claims } from '../identity.mjs';
 import { load, ratio, sample, Void } from '../measure.mjs';
 import { countBookings, seedBookings } from '../ours/bookings.mjs';
+import { botClaims, channelId, seedWorkspaces } from '../ours/messaging.mjs';
 import { startOurs } from '../ours/server.mjs';
 import { figure } from '../report.mjs';
 import { startGround } from '../servers.mjs';
@@ -17,8 +18,10 @@ const FLOOD_CONNECTIONS = 900;
 const FLOOD_LEAD_SECONDS = 1;
 const BOOKINGS_PER_SECOND = 100;
 const BOOKING_CONNECTIONS = 32;
-/** Standard and bulk routes; add the bulk and messaging ones when there are some. (`/slots` is of the critical class: a flood of it is not this question.) */
+/** Routes of the standard class; add the bulk ones when there are some. (`/slots` is of the critical class: a flood of it is not this question.) */
 const FLOODED = ['/me', '/patients'];
+/** Of messaging, each of so many apps floods its own window: most of it is refused by its limit. */
+const FLOODING_APPS = 100;
 const TURNED_AWAY = [429, 503];
 
 /** @param {import('../measure.mjs').Options} options @returns {Promise<import('../report.mjs').Report>} */
@@ -27,18 +30,27 @@ export default async function starvation(options) {
   const ground = await startGround({ postgres: true });
   const ours = await startOurs({ dataDir: ground.dataDir });
   const perRun = Math.ceil((options.warmupSeconds + options.seconds) * BOOKINGS_PER_SECOND) + 1;
-  await seedBookings(ground.postgresUrl, 2 * options.rounds * perRun);
+  await seedBookings(ground.postgresUrl, 2 * (options.rounds + 1) * perRun);
+  await seedWorkspaces(ground.postgresUrl);
   const { host, port } = ours;
   const token = await ours.token(claims);
   const floodHeaders = {
     Authorization: `Bearer ${await ours.token({ ...claims, sub: 'user_flood', client_id: 'client_flood' })}`,
   };
+  /** @type {import('../http.mjs').Request[]} */
+  const requests = [];
   const flood = {
     host,
     port,
     workload: 'fixed.mjs',
-    args: { requests: FLOODED.map((path) => ({ path, headers: floodHeaders })) },
+    args: { requests },
   };
+  for (let app = 0; app < FLOODING_APPS; app++) {
+    const headers = { Authorization: `Bearer ${await ours.token(botClaims(app))}` };
+    const body = { channel: channelId(app), text: 'Hello from the flood' };
+    requests.push(...FLOODED.map((path) => ({ path, headers: floodHeaders })));
+    requests.push({ method: 'POST', path: '/api/chat.postMessage', body, headers });
+  }
   const { warmupSeconds, seconds } = options;
 
   let nextSlot = 0;
@@ -64,13 +76,14 @@ export default async function starvation(options) {
   const capacity = (
     await load(
       { ...flood, connections: options.connections, mode: 'closed', warmupSeconds, seconds },
-      { expect: [200] },
+      { expect: [200, 429] },
     )
   ).perSecond;
   const alone = [],
     flooded = [],
     floods = [];
-  for (let round = 0; round < options.rounds; round++) {
+  // The first is to warm both up, and not counted.
+  for (let round = 0; round <= options.rounds; round++) {
     alone.push(await book());
     const flooding = load({
       ...flood,
@@ -86,12 +99,19 @@ export default async function starvation(options) {
     flooded.push(under);
     floods.push(result);
   }
+  const [firstAlone] = alone.splice(0, 1);
+  const [firstFlooded] = flooded.splice(0, 1);
+  floods.splice(0, 1);
+  const first = [firstFlooded, firstAlone].map((run) => figure(run?.latencyMs.p99 ?? NaN));
 
   const p99 = {
     alone: sample(alone.map(({ latencyMs }) => latencyMs.p99)),
     flooded: sample(flooded.map(({ latencyMs }) => latencyMs.p99)),
   };
-  const booked = [...alone, ...flooded].reduce((sum, { statuses }) => sum + (statuses[201] ?? 0), 0);
+  const booked = [firstAlone, firstFlooded, ...alone, ...flooded].reduce(
+    (sum, run) => sum + (run?.statuses[201] ?? 0),
+    0,
+  );
   const { appointments, events } = await countBookings(ground.postgresUrl, 0, nextSlot);
   if (appointments < booked || events !== appointments)
     throw new Void(
@@ -130,7 +150,8 @@ export default async function starvation(options) {
       },
     ],
     notes: [
-      `flooded: ${FLOODED.join(', ')}; alone they take ${figure(capacity)}/s; due in the flood ${figure(capacity * FLOOD)}/s, of which the ${FLOOD_CONNECTIONS} connections could send ${figure(sample(floods.map(({ perSecond }) => perSecond)).median)}/s`,
+      `flooded: ${FLOODED.join(', ')} and chat.postMessage of ${FLOODING_APPS} apps; alone they take ${figure(capacity)}/s; due in the flood ${figure(capacity * FLOOD)}/s, of which the ${FLOOD_CONNECTIONS} connections could send ${figure(sample(floods.map(({ perSecond }) => perSecond)).median)}/s`,
+      `the round before, to warm up: p99 ${first[0]} ms, alone ${first[1]} ms`,
       `answers to the flood: ${JSON.stringify(floods.map(({ statuses, failed, dropped }) => ({ ...statuses, failed, dropped })))}`,
       ...(strange.length > 0
         ? [`the flood also got ${[...new Set(strange)].join(', ')}, which is neither an answer nor a refusal`]
