@@ -9,7 +9,9 @@ const usage = 'Usage: npm run tenant:erase -- (--practice | --workspace) <id> --
 runProgram(process.env, async (config) => {
   const values = optionsOf(usage, ['practice', 'workspace', 'confirm']);
   const tenant = tenantNamed(values);
-  if (tenant === undefined || values.confirm !== tenant.id) throw new Error(`Erasing cannot be undone. ${usage}`);
+  if (tenant === undefined || values.confirm === undefined) throw new Error(`Erasing cannot be undone. ${usage}`);
+  if (values.confirm !== tenant.id)
+    throw new Error(`Nothing was erased: --confirm says ${values.confirm}, and the ${tenant.kind} is ${tenant.id}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');
   await recordProgram(config, tenant, 'tenant.erase');
   const counts = await eraseTenant(ownerUrl, tenant);

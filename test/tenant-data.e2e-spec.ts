@@ -130,7 +130,8 @@ describe('the data of a practice', () => {
     it('overwrites no file', async () => {
       const file = join(folder, 'kept.ndjson');
       await writeFile(file, 'kept');
-      expect((await exportTo(file, ours.id)).code).toBe(1);
+      const { code, output } = await exportTo(file, ours.id);
+      expect([code, output]).toEqual([1, expect.stringContaining(`${file} exists, and is not overwritten`)]);
       expect(await readFile(file, 'utf8')).toBe('kept');
     });
 
@@ -209,7 +210,8 @@ describe('the data of a practice', () => {
     it('needs its name twice', async () => {
       const before = await countsOf(ours.id);
       expect((await erase('--practice', ours.id)).code).toBe(1);
-      expect((await erase('--practice', ours.id, '--confirm', theirs.id)).code).toBe(1);
+      const other = await erase('--practice', ours.id, '--confirm', theirs.id);
+      expect([other.code, other.output]).toEqual([1, expect.stringContaining(`--confirm says ${theirs.id}`)]);
       expect((await erase('--confirm', ours.id)).code).toBe(1);
       expect(await countsOf(ours.id)).toEqual(before);
     });

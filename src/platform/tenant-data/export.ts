@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { Client, escapeIdentifier } from 'pg';
 import type { FieldCipher } from '../secrets';
 import { nameOf, type Tenant, tenantHomes } from './tenant';
@@ -33,6 +33,7 @@ interface ExportedRow {
  */
 export async function exportTenant(request: ExportRequest): Promise<Map<string, number>> {
   const { url, tenant, file, cipher, interrupted } = request;
+  if (existsSync(file)) throw new Error(`${file} exists, and is not overwritten`);
   const draft = `${file}.partial`;
   // Written synchronously: whoever is interrupted is between two statements, and knows whether the draft is there.
   interrupted.throwIfAborted();
@@ -58,7 +59,7 @@ export async function exportTenant(request: ExportRequest): Promise<Map<string, 
     await client.query('COMMIT');
     interrupted.throwIfAborted();
     fsyncSync(descriptor);
-    linkSync(draft, file);
+    putInPlace(draft, file);
     return counts;
   } finally {
     closeSync(descriptor);
@@ -66,6 +67,15 @@ export async function exportTenant(request: ExportRequest): Promise<Map<string, 
     // A draft that is there after an interruption is somebody else's.
     if (!interrupted.aborted) discard();
     await client.end();
+  }
+}
+
+function putInPlace(draft: string, file: string): void {
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new Error(`${file} exists, and is not overwritten`, { cause: error });
   }
 }
 
