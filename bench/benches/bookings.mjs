@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { claims } from '../identity.mjs';
 import { inTurn, load, ratio, sample, Void } from '../measure.mjs';
-import { benchLogin, countBookings, patientId, seedBookings, slotId } from '../ours/bookings.mjs';
+import { benchLogin, countBookings, countReads, patientId, seedBookings, slotId } from '../ours/bookings.mjs';
 import { startOurs } from '../ours/server.mjs';
 import { findPgbench, pgbench } from '../pgbench.mjs';
 import { startGround } from '../servers.mjs';
@@ -17,6 +17,8 @@ const GOAL = 0.5;
 const CLIENTS = 32;
 /** No machine here books faster; a run that used up its slots is void. */
 const SLOTS_PER_SECOND = 10_000;
+/** Requests whose reads are counted. */
+const COUNTED = 500;
 const SCRIPT = fileURLToPath(new URL('../ours/bookings.sql', import.meta.url));
 
 /** @param {import('../measure.mjs').Options} options @returns {Promise<import('../report.mjs').Report>} */
@@ -93,7 +95,7 @@ export default async function bookings(options) {
       met: times >= GOAL,
     },
   ];
-  rows.push(await duplicate(options, ours, token));
+  rows.push(...(await duplicate(options, ours, token, postgresUrl)));
   await reconcile(postgresUrl, 0, 1, 1, 'Gatehouse, replaying');
   await ours.stop();
   await ground.stop();
@@ -108,8 +110,8 @@ async function reconcile(postgresUrl, from, to, accepted, who) {
   }
 }
 
-/** @param {import('../measure.mjs').Options} options @param {import('../servers.mjs').Server} ours @param {string} token @returns {Promise<import('../report.mjs').Row>} */
-async function duplicate(options, { host, port, url }, token) {
+/** @param {import('../measure.mjs').Options} options @param {import('../servers.mjs').Server} ours @param {string} token @param {string} postgresUrl @returns {Promise<import('../report.mjs').Row[]>} */
+async function duplicate(options, { host, port, url }, token, postgresUrl) {
   const headers = { Authorization: `Bearer ${token}` };
   const key = `bench-${randomUUID()}`;
   const body = { patientId: patientId(0), slotId: slotId(0), type: 'comprehensive_exam' };
@@ -147,14 +149,48 @@ async function duplicate(options, { host, port, url }, token) {
   });
   const [again, read] = [sample(results.get('again') ?? []), sample(results.get('read') ?? [])];
   const times = ratio(again, read);
-  return {
-    what: 'a booking sent again',
-    unit: 'µs',
-    ours: again,
-    peer: 'GET /appointments/{id}',
-    theirs: read,
-    ratio: times,
-    goal: '≤ 1 ×',
-    met: times <= 1,
-  };
+  const counted = [];
+  for (const { status, request } of cases) {
+    const before = await countReads(postgresUrl);
+    await load(
+      {
+        host,
+        port,
+        connections: 1,
+        mode: 'closed',
+        warmupSeconds: 0,
+        seconds: 0,
+        requests: COUNTED,
+        workload: 'fixed.mjs',
+        args: { requests: [request] },
+      },
+      { expect: [status] },
+    );
+    counted.push(sample([((await countReads(postgresUrl)) - before) / COUNTED]));
+  }
+  const [readsAgain = sample([]), readsRead = null] = counted;
+  const peer = 'GET /appointments/{id}';
+  return [
+    {
+      what: 'a booking sent again: indexed reads, by Postgres’ count',
+      unit: 'reads',
+      ours: readsAgain,
+      peer,
+      theirs: readsRead,
+      ratio: null,
+      goal: '≤ 1',
+      // Whatever else looks at these tables meanwhile (the sweep of old keys) is counted, too.
+      met: readsAgain.median < 1 + 10 / COUNTED,
+    },
+    {
+      what: 'a booking sent again',
+      unit: 'µs',
+      ours: again,
+      peer,
+      theirs: read,
+      ratio: times,
+      goal: 'none',
+      met: null,
+    },
+  ];
 }

@@ -1,5 +1,6 @@
 // @ts-check
 /** What the bookings' benches know of the tables (migrations/…-LayTheGround.ts): how to seed them and how to count what was booked. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
 export const practiceId = 'practice_bench';
@@ -54,6 +55,31 @@ export async function seedBookings(superuserUrl, slots) {
     ])
       await client.query(`VACUUM ANALYZE ${table}`);
     await client.query('CHECKPOINT'); // the seed's own writing is not to be paid for by whoever is measured first
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * How often tables that hold bookings were read since the server's first start, by an index or whole, once all who read have told.
+ * The audit log is not among them: it is written, in a batch with others.
+ * @param {string} superuserUrl @returns {Promise<number>}
+ */
+export async function countReads(superuserUrl) {
+  const client = await connected(superuserUrl);
+  try {
+    for (let last = NaN, since = Date.now(); ;) {
+      const { rows } = await client.query(
+        `SELECT sum(coalesce(idx_scan, 0) + seq_scan)::float8 AS reads FROM pg_stat_user_tables
+         WHERE schemaname = 'public' AND relname IN ('appointments', 'idempotency_records', 'patients', 'practices', 'slots', 'staff')`,
+      );
+      const { reads } = rows[0];
+      // A connection that has nothing to do tells after 10 s (PGSTAT_IDLE_INTERVAL).
+      if (reads === last && Date.now() - since > 11_000) return reads;
+      if (reads !== last) since = Date.now();
+      last = reads;
+      await sleep(100);
+    }
   } finally {
     await client.end();
   }
