@@ -142,4 +142,49 @@ describe('posts in a flood', () => {
     expect(unexcused().length).toBeGreaterThanOrEqual(refused);
     expect(most).toBeLessThanOrEqual(limit);
   });
+
+  describe('of apps that are at both processes', () => {
+    beforeEach(async () => {
+      await flood.end();
+      flood = await Flood.startOverAll(gates, workspace);
+      flood.goOnTo(12);
+      await flood.each(6);
+    });
+
+    const granted = () => new Map(flood.names.map((app) => [app, flood.of(app, 'posted').length]));
+
+    it('are kept while Redis stands still; once it is back it grants nothing beyond the limit', async () => {
+      const before = await decidedLocally();
+      const pid = world.redisPid;
+      process.kill(pid, 'SIGSTOP');
+      try {
+        await flood.each(12);
+        flood.goOnTo(60);
+        await flood.each(60);
+        expect(await decidedLocally()).toBeGreaterThan(before + 60);
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+      await decidedByRedis();
+      const withoutIt = granted();
+      const { most } = await accepted();
+      expect(unexcused()).toEqual([]);
+      for (const [app, posts] of granted()) expect(posts).toBeLessThanOrEqual(Math.max(limit, withoutIt.get(app) ?? 0));
+      // A process does not hear of what the others were granted last: until it is back, their shares come on top.
+      expect(most).toBeLessThan(2 * limit);
+      expect(most).toBeGreaterThanOrEqual(limit / 2);
+    });
+
+    it('are kept while Redis is killed; once it is back it grants what it forgot, and that once', async () => {
+      const pid = world.redisPid;
+      process.kill(pid, 'SIGKILL');
+      await flood.each(12);
+      await until(() => ![pid, 0].includes(world.redisPid));
+      await decidedByRedis();
+      const withoutIt = granted();
+      await accepted();
+      expect(unexcused()).toEqual([]);
+      for (const [app, posts] of granted()) expect(posts - (withoutIt.get(app) ?? 0)).toBeLessThanOrEqual(limit);
+    });
+  });
 });

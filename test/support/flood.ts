@@ -18,13 +18,15 @@ export interface Post {
 interface App {
   readonly name: string;
   readonly channel: string;
-  readonly slack: WebClient;
+  /** Of each process that it posts to at once. */
+  readonly clients: readonly WebClient[];
+  sent: number;
 }
 
 const appsPerChannelAndGate = 2;
 let floods = 0;
 
-/** Apps with Slack's own client that post one message after the other, each as fast as it is answered. */
+/** Apps with Slack's own client that post one message after the other to each process they know, as fast as it answers. */
 export class Flood {
   readonly posts: Post[] = [];
   /** Answers that no fault excuses. */
@@ -34,20 +36,33 @@ export class Flood {
   private isOver = false;
 
   private constructor(private readonly apps: readonly App[]) {
-    this.posting = Promise.all(apps.map((app) => this.post(app)));
+    this.posting = Promise.all(apps.flatMap((app) => app.clients.map((slack) => this.post(app, slack))));
   }
 
   /** Two apps on each process in each of two channels, none of which was ever seen. */
-  static async start(gates: readonly GateProcess[], workspace: Workspace): Promise<Flood> {
+  static start(gates: readonly GateProcess[], workspace: Workspace): Promise<Flood> {
+    const each = gates.flatMap((gate) => Array.from({ length: appsPerChannelAndGate }, () => [gate]));
+    return Flood.startAt(each, workspace);
+  }
+
+  /** Two apps in each of two channels, none of which was ever seen; each on all of the processes at once. */
+  static startOverAll(gates: readonly GateProcess[], workspace: Workspace): Promise<Flood> {
+    return Flood.startAt(
+      Array.from({ length: appsPerChannelAndGate }, () => gates),
+      workspace,
+    );
+  }
+
+  /** An app for each of the lists of processes in each of two channels. */
+  private static async startAt(places: readonly (readonly GateProcess[])[], workspace: Workspace): Promise<Flood> {
     const flood = (floods += 1);
     const apps: App[] = [];
-    for (const gate of gates) {
+    for (const gates of places) {
       for (const channel of workspace.channels.slice(0, 2)) {
-        for (let n = 0; n < appsPerChannelAndGate; n += 1) {
-          const name = `app_flood${flood}_${apps.length}`;
-          const token = await botToken(gate, workspace, { client_id: name });
-          apps.push({ name, channel, slack: slackClient(gate, token, { rejectRateLimitedCalls: true }) });
-        }
+        const name = `app_flood${flood}_${apps.length}`;
+        const client = async (gate: GateProcess) =>
+          slackClient(gate, await botToken(gate, workspace, { client_id: name }), { rejectRateLimitedCalls: true });
+        apps.push({ name, channel, clients: await Promise.all(gates.map(client)), sent: 0 });
       }
     }
     return new Flood(apps);
@@ -114,13 +129,16 @@ export class Flood {
     return found;
   }
 
-  private async post(app: App): Promise<void> {
-    for (let n = 0; ; n += 1) {
-      await until(() => this.isOver || n < this.allowed, 120_000);
+  private async post(app: App, slack: WebClient): Promise<void> {
+    for (;;) {
+      await until(() => this.isOver || app.sent < this.allowed, 120_000);
       if (this.isOver) return;
-      const text = `${app.name} says ${n}`;
+      // Its other client may have been quicker.
+      if (app.sent >= this.allowed) continue;
+      const text = `${app.name} says ${app.sent}`;
+      app.sent += 1;
       const sentAt = performance.now();
-      const outcome = await this.outcomeOf(app, text);
+      const outcome = await this.outcomeOf(slack, app.channel, text);
       if (outcome) {
         const { name, channel } = app;
         this.posts.push({ app: name, channel, text, outcome, sentAt, answeredAt: performance.now() });
@@ -128,7 +146,7 @@ export class Flood {
     }
   }
 
-  private async outcomeOf({ slack, channel }: App, text: string): Promise<Post['outcome'] | undefined> {
+  private async outcomeOf(slack: WebClient, channel: string, text: string): Promise<Post['outcome'] | undefined> {
     try {
       await slack.chat.postMessage({ channel, text });
       return 'posted';
