@@ -82,6 +82,21 @@ describe('bookings', () => {
       expect([answer.status, answer.body.code]).toEqual([400, 'idempotency_key_missing']);
     });
 
+    it.each([
+      ['with a space', 'two words'],
+      ['beyond ASCII', 'ü'],
+      ['too long', 'x'.repeat(256)],
+      ['empty', ''],
+    ])('refuses an idempotency key that is %s, and says what one is', async (_, key) => {
+      const headers = { 'idempotency-key': key };
+      const { status, body } = await call(first, '/appointments', { body: requestFor(freshSlot()), token, headers });
+      expect([status, body.code, body.detail]).toEqual([
+        400,
+        'idempotency_key_invalid',
+        'The key must be 1 to 255 printable ASCII characters, without spaces',
+      ]);
+    });
+
     it('takes X-Idempotency-Key for the same, and refuses two that differ', async () => {
       const slotId = freshSlot();
       const withHeaders = (headers: Record<string, string>) =>

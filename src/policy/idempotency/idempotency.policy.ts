@@ -69,7 +69,7 @@ function keyOf({ headers }: GateRequest): string {
     );
   }
   if (typeof key !== 'string' || !keyPattern.test(key))
-    throw invalidKey('The key is 1 to 255 printable ASCII characters');
+    throw invalidKey('The key must be 1 to 255 printable ASCII characters, without spaces');
   return key;
 }
 
