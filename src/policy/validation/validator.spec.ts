@@ -18,6 +18,9 @@ class Order {
   @ApiProperty({ type: String, enum: ['a', 'b'] })
   readonly kind!: 'a' | 'b';
 
+  @ApiProperty({ type: String, enum: ['a', 'b', null], nullable: true, required: false })
+  readonly other?: 'a' | 'b' | null;
+
   @ApiProperty({ type: () => Line, isArray: true, maxItems: 2, required: false })
   readonly lines?: Line[];
 }
@@ -41,9 +44,10 @@ describe('validatorOf', () => {
   });
 
   it('names each wrong place as a JSON Pointer', () => {
-    expect(errorsOf({ kind: 'c', count: 0, lines: [{ text: 'too long' }, {}] })).toEqual(
+    expect(errorsOf({ kind: 'c', other: 'c', count: 0, lines: [{ text: 'too long' }, {}] })).toEqual(
       expect.arrayContaining([
         { path: '/kind', message: 'must be one of a, b' },
+        { path: '/other', message: 'must be one of a, b, null' },
         { path: '/count', message: 'must be >= 1' },
         { path: '/lines/0/text', message: 'must NOT have more than 5 characters' },
         { path: '/lines/1/text', message: 'is required' },

@@ -51,7 +51,8 @@ function describe({ instancePath, keyword, params, message }: ErrorObject): Inpu
   const path = field === undefined ? instancePath : `${instancePath}/${escapePointer(field)}`;
   if (keyword === 'additionalProperties') return { path, message: 'is not known here' };
   if (keyword === 'required') return { path, message: 'is required' };
-  if (keyword === 'enum') return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` };
+  if (keyword === 'enum')
+    return { path, message: `must be one of ${(params.allowedValues as unknown[]).map(String).join(', ')}` };
   return { path, message: message ?? 'is invalid' };
 }
 
