@@ -71,12 +71,18 @@ export const keysUnavailable = new PolicyRefusal(
   { headers: { 'Retry-After': '1' } },
 );
 
-export const insufficientRole = new PolicyRefusal(
-  403,
-  'insufficient_role',
-  'Forbidden',
-  'The role of the caller does not allow this',
-);
+const refusalsOfRoles = new WeakMap<readonly string[], PolicyRefusal>();
+
+/** Names the roles of which one is needed, as the documentation of the routes does. Made once for each route. */
+export function insufficientRole(anyOf: readonly string[]): PolicyRefusal {
+  let refusal = refusalsOfRoles.get(anyOf);
+  if (!refusal) {
+    const detail = `The role of the caller does not allow this; it takes one of: ${anyOf.join(', ')}`;
+    refusal = new PolicyRefusal(403, 'insufficient_role', 'Forbidden', detail);
+    refusalsOfRoles.set(anyOf, refusal);
+  }
+  return refusal;
+}
 
 /** RFC 6750 §3.1: names the scopes of which one is needed. */
 export function insufficientScope(anyOf: readonly string[]): PolicyRefusal {

@@ -37,6 +37,12 @@ it.each([
   else expect(answer).toMatchObject({ status: 403, code: 'insufficient_role' });
 });
 
+it('says which roles may, and neither who asked nor with which role', () => {
+  const refused = verdict({ role: 'rider', userId: 'user_1' }, { roles: ['operator', 'editor'] });
+  const detail = 'The role of the caller does not allow this; it takes one of: operator, editor';
+  expect(refused).toMatchObject({ detail, extras: {} });
+});
+
 it('asks for any one of the scopes, and names them in the challenge', () => {
   const route = { scopes: ['accounts:read', 'payments:write'] };
   expect(verdict({ scopes: ['other', 'payments:write'] }, route)).toBe(true);

@@ -15,7 +15,7 @@ export class RolesGuard implements CanActivate {
     if (!caller) return true;
     // Here, before anything is refused that depends on them.
     if (scopesTold) tellScopes(responseOf(context), caller.scopes, scopes);
-    if (roles && (caller.role === undefined || !roles.includes(caller.role))) throw insufficientRole;
+    if (roles && (caller.role === undefined || !roles.includes(caller.role))) throw insufficientRole(roles);
     if (scopes && !holdsAny(caller.scopes, scopes)) throw insufficientScope(scopes);
     return true;
   }
