@@ -1,5 +1,6 @@
 import { call } from './support/api';
 import type { GateProcess } from './support/process';
+import { until } from './support/until';
 import { botToken, everyScope, seedWorkspace, slackClient, type Workspace } from './support/workspace';
 import { World } from './support/world';
 
@@ -252,5 +253,28 @@ describe('messaging, through Slack’s own client', () => {
     await expect(slack.conversations.list()).rejects.toMatchObject({ code: 'slack_webapi_rate_limited_error' });
     expect(everyScope).toContain('channels:history'); // what the client may still do
     expect((await slack.conversations.history({ channel: 'Cours1' })).ok).toBe(true);
+  });
+
+  it('is asked again by the SDK after a failure of ours, and posts once, at the price of one', async () => {
+    const hasty = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000', DEADLINE_MS: '800' });
+    const app = await botToken(hasty, ours, { client_id: `app_fresh${(made += 1)}` });
+    const slack = slackClient(hasty, app, { retryConfig: { retries: 100, minTimeout: 10, maxTimeout: 50 } });
+    const failures = async () => {
+      const { text } = await call(hasty, '/metrics');
+      return /^http_request_duration_seconds_count\{.*chat\.postMessage.*status="504".*\} (\d+)$/m.exec(text)?.[1];
+    };
+    const holder = await world.clientOf('superuser');
+    await holder.query('BEGIN; LOCK TABLE channels IN EXCLUSIVE MODE');
+    const posting = slack.chat.postMessage({ channel: 'Cours1', text: 'once, whatever it takes' });
+    await until(async () => Number(await failures()) >= 2);
+    await holder.end();
+    const { ok, ts } = await posting;
+    expect(ok).toBe(true);
+    const rows = await world.sql<{ ts: string }>(`SELECT ts FROM messages WHERE text = 'once, whatever it takes'`);
+    expect(rows.map((row) => `${row.ts.slice(0, -6)}.${row.ts.slice(-6)}`)).toEqual([ts]);
+    await until(async () => {
+      const { body } = await call<{ limits: { name: string; used: number }[] }>(hasty, '/usage', { token: app });
+      return body.limits.find(({ name }) => name === 'chat.postMessage')?.used === 1;
+    });
   });
 });
