@@ -28,21 +28,26 @@ async function followRecipe(): Promise<string[]> {
     await writeFile(join(place, path), code);
     made.push(path);
   }
-  const contents = join(place, 'src/app.module.ts');
-  let text = await readFile(contents, 'utf8');
-  for (const [, diff = ''] of recipe.matchAll(/```diff\n(.*?)```/gs)) {
-    const lines = diff.trimEnd().split('\n');
-    const before = lines
-      .filter((line) => !line.startsWith('+'))
+  let file = '';
+  for (const [, named, diff = ''] of recipe.matchAll(/`([\w./-]+\.ts)`:\n|```diff\n(.*?)```/gs)) {
+    if (named === undefined) await apply(diff, join(place, file));
+    else file = named;
+  }
+  return made;
+}
+
+async function apply(diff: string, file: string): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const lines = diff.trimEnd().split('\n');
+  const without = (sign: string) =>
+    lines
+      .filter((line) => !line.startsWith(sign))
       .map((line) => line.slice(1))
       .join('\n');
-    const after = lines.map((line) => line.slice(1)).join('\n');
-    if (text.includes(after)) continue;
-    if (!text.includes(before)) throw new Error(`The diff does not fit src/app.module.ts:\n${diff}`);
-    text = text.replace(before, after);
-  }
-  await writeFile(contents, text);
-  return made;
+  const [before, after] = [without('+'), without('-')];
+  if (text.includes(after)) return;
+  if (!text.includes(before)) throw new Error(`The diff does not fit ${file}:\n${diff}`);
+  await writeFile(file, text.replace(before, after));
 }
 
 /** Runs a script of the checkout; a failure shows what it printed. */
@@ -90,6 +95,26 @@ describe('the recipe of a domain', () => {
       (await call(gate, '/announcements', { token: await token('provider', practice) })).body.data;
     expect(await listed('practice_1')).toEqual([made.body]);
     expect(await listed('practice_2')).toEqual([]);
+
+    const claims = {
+      practice_id: 'practice_1',
+      role: 'practice_admin',
+      client_id: 'app_fresh',
+      usage_plan: 'standard',
+    };
+    const fresh = await tokenFor(gate, claims);
+    const policies = async (answer: Promise<{ headers: Headers }>) => {
+      const { headers } = await answer;
+      return [headers.get('ratelimit-policy'), headers.get('ratelimit')?.replaceAll(/;t=\d+/g, '')];
+    };
+    expect(await policies(announce(fresh, { text: 'a' }))).toEqual([
+      '"announcements";q=20;w=60',
+      '"announcements";r=19',
+    ]);
+    expect(await policies(call(gate, '/announcements', { token: fresh }))).toEqual([
+      '"standard";q=10;w=1, "daily";q=10000;w=86400',
+      '"standard";r=5, "daily";r=9995',
+    ]);
 
     const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
     expect(paths).toHaveProperty('/announcements');
