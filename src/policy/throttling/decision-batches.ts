@@ -201,6 +201,7 @@ function noteUse(
     if (report === undefined || key === undefined || subjects.length === 0) return;
     key.used = report.subject.quota - report.remaining;
     key.usedAt = now;
+    key.assumed = undefined;
     key.memory = memory;
     if (consumed) key.countsUntilMs = limit.kind === 'window' ? decidedAtMs + limit.windowMs : endOfDay(decidedAtMs);
   });

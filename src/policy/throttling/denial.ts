@@ -1,4 +1,4 @@
-import type { Limit, LimitReport } from './limits';
+import { type Limit, type LimitReport, type PlanLimit, tokenMicros } from './limits';
 
 /** A key's refusal, remembered in the process so that a flood of refused requests costs no call to Redis. */
 export interface Denial {
@@ -15,14 +15,26 @@ export interface Denial {
   readonly until: number;
 }
 
-/** What a refusal that still holds says now. Where the clock went back, no time has passed. */
-export function reportsNow({ reports, receivedAt }: Denial, now: number): LimitReport[] {
+/**
+ * What a refusal that still holds says now. Where the clock went back, no time has passed. A request that weighs more than
+ * the one that was refused waits longer; how much longer is known of a bucket, and of a window only that it is no more than
+ * a whole one.
+ */
+export function reportsNow(denial: Denial, weight: number, now: number): LimitReport[] {
+  const { limit, reports, receivedAt } = denial;
   const passed = Math.max(0, now - receivedAt);
-  return reports.map(({ subject, remaining, resetMs, retryAfterMs }) => ({
-    subject,
-    allowed: retryAfterMs <= passed,
-    remaining,
-    resetMs: Math.max(0, resetMs - passed),
-    retryAfterMs: Math.max(0, retryAfterMs - passed),
-  }));
+  const more = weight - denial.weight;
+  return reports.map(({ subject, remaining, resetMs, retryAfterMs }) => {
+    const retry = retryAfterMs <= passed ? 0 : retryAfterMs - passed;
+    const reset = Math.max(0, resetMs - passed);
+    if (retry === 0 || more === 0)
+      return { subject, allowed: retry === 0, remaining, resetMs: reset, retryAfterMs: retry };
+    const whole =
+      limit.kind === 'window' ? limit.windowMs : retry + (subject.name === limit.name ? more * tokenMs(limit) : 0);
+    return { subject, allowed: false, remaining, resetMs: whole, retryAfterMs: whole };
+  });
+}
+
+function tokenMs({ requestsPerSecond }: PlanLimit): number {
+  return requestsPerSecond === undefined ? 0 : Math.ceil(tokenMicros(requestsPerSecond) / 1000);
 }

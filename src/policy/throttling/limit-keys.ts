@@ -20,8 +20,11 @@ export class LimitKey {
   memory = 0;
   /** Redis has lost this key, and was not told yet. */
   isLost = false;
-  /** Requests that counted when Redis was last away, on all nodes as far as this one could tell. */
-  assumed = 0;
+  /**
+   * Requests that counted when Redis was last away, on all nodes as far as this one could tell; `undefined` once Redis has
+   * said itself how many.
+   */
+  assumed: number | undefined;
   /** When that was, by the process' clock. */
   assumedAt = 0;
 

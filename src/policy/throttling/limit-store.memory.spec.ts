@@ -47,6 +47,39 @@ describe('what the limit store remembers, in the process and in Redis', () => {
     expect(decision.reports.map(({ retryAfterMs }) => retryAfterMs)).toEqual([10_000, 60_000]);
   });
 
+  it('asks Redis for how long, where a plan refuses and the window is known to be used up', async () => {
+    const rule = ruleOf([limitOfTier(2, 'post'), limitsOfPlan.standard]);
+    const plain = ruleOf([limitsOfPlan.standard]);
+    const [window, plan] = [new LimitKey(freshName(), 'x'), new LimitKey(freshName(), 'x')];
+    const post = async () => limits.node.store.decide(rule, [window, plan], 1);
+    for (const second of [0, 1]) {
+      at(second * 1000);
+      for (let request = 0; request < 10; request += 1) expect((await post()).allowed).toBe(true);
+    }
+    expect(await limits.node.store.decide(plain, [plan], 1)).toMatchObject({ allowed: false, retryAfterMs: 50 });
+    expect(await post()).toMatchObject({ allowed: false, retryAfterMs: 59_000 });
+    const before = await decisionCalls(limits.node);
+    for (let again = 0; again < 100; again += 1) expect(await post()).toMatchObject({ retryAfterMs: 59_000 });
+    expect(await decisionCalls(limits.node)).toBe(before);
+  });
+
+  it.each([
+    ['window', windowRule(10), 60_000],
+    ['bucket', ruleOf([{ ...limitsOfPlan.standard, requestsPerDay: undefined }]), 300],
+  ])('of a %s, has a heavier request wait no shorter than Redis would', async (_, rule, whole) => {
+    const key = new LimitKey(freshName(), 'x');
+    at(0);
+    expect(await limits.node.store.decide(rule, [key], 4)).toMatchObject({ allowed: true });
+    at(10);
+    expect(await limits.node.store.decide(rule, [key], 6)).toMatchObject({ allowed: true });
+    const light = await limits.node.store.decide(rule, [key], 1);
+    const heavy = await limits.node.store.decide(rule, [key], 6);
+    expect([light.allowed, heavy.allowed]).toEqual([false, false]);
+    const asked = await limits.node.fresh(rule, [key.name], 6);
+    expect(heavy.retryAfterMs).toBeGreaterThanOrEqual(asked.retryAfterMs);
+    expect(heavy.retryAfterMs).toBeLessThanOrEqual(whole);
+  });
+
   it('asks Redis again when the process’ clock went back, instead of refusing for as long', async () => {
     const rule = windowRule(1);
     const key = new LimitKey(freshName(), 'x');

@@ -9,6 +9,8 @@ import type { LimitReport, Rule } from './limits';
 import { LocalLimits } from './local-limits';
 import { RedisWatch } from './redis-watch';
 
+const msPerDay = 86_400_000;
+
 /** The answer to one request: it passes all limits, or nothing was consumed. */
 export interface Decision {
   readonly allowed: boolean;
@@ -53,7 +55,7 @@ export class LimitStore {
    */
   decide(rule: Rule, keys: readonly LimitKey[], weight: number): Decision | Promise<Decision> {
     const denials = this.denialsOf(rule, keys, weight);
-    if (denials) return this.remembered(denials);
+    if (denials) return this.remembered(denials, weight);
     if (!this.watch.isTrusted) return this.local.decide(rule, keys, weight);
     return this.batches.decide(rule, keys, weight);
   }
@@ -90,13 +92,24 @@ export class LimitStore {
       else if (weight >= denial.weight && rule.parts.some(({ limit }) => limit === denial.limit))
         (denials ??= []).push(denial);
     }
-    return denials;
+    return denials && !this.mayWaitLonger(rule, keys, weight) ? denials : undefined;
+  }
+
+  /** Whether a key that has not refused yet is used up as far as is known: Redis knows until when. */
+  private mayWaitLonger({ parts }: Rule, keys: readonly LimitKey[], weight: number): boolean {
+    return parts.some(({ limit }, index) => {
+      const key = keys[index];
+      if (key === undefined || key.denial !== undefined) return false;
+      const [most, livesMs] =
+        limit.kind === 'window' ? [limit.requests, limit.windowMs] : [limit.requestsPerDay ?? Infinity, msPerDay];
+      return key.used + Math.min(weight, most) > most && this.clock.now() < key.usedAt + livesMs;
+    });
   }
 
   /** Refused by one key, a request still waits for the longest of all that refuse it. */
-  private remembered(denials: readonly Denial[]): Decision {
+  private remembered(denials: readonly Denial[], weight: number): Decision {
     const now = this.clock.now();
-    const reports = denials.flatMap((denial) => reportsNow(denial, now));
+    const reports = denials.flatMap((denial) => reportsNow(denial, weight, now));
     const retryAfterMs = Math.max(...reports.map((report) => report.retryAfterMs));
     return { allowed: false, reports, retryAfterMs, decidedAtMs: undefined };
   }

@@ -84,7 +84,7 @@ export class LocalLimits {
     if (known?.limit === limit) return known.state;
     if (this.uses.size >= mostKeys) this.forgetOne();
     const { nodes } = this.watch;
-    const [used, usedAt] = key.assumedAt > key.usedAt ? [key.assumed, key.assumedAt] : [key.used, key.usedAt];
+    const [used, usedAt] = key.assumed === undefined ? [key.used, key.usedAt] : [key.assumed, key.assumedAt];
     const state =
       limit.kind === 'window' ? new LocalWindow(limit, nodes, used, usedAt) : new LocalPlan(limit, nodes, used, usedAt);
     // Another plan since then: what was granted under the old one counts.
