@@ -111,11 +111,12 @@ describe('hostile input', () => {
       throw new Error(`internals: ${told}`);
   };
 
-  const booking = (): Operation => {
-    const operation = document.paths['/appointments']?.post;
-    if (!operation) throw new Error('The document knows no POST /appointments');
+  const operationOf = (path: string, method: string): Operation => {
+    const operation = document.paths[path]?.[method];
+    if (!operation) throw new Error(`The document knows no ${method} ${path}`);
     return operation;
   };
+  const booking = (): Operation => operationOf('/appointments', 'post');
 
   it('finds an example for every path parameter in the document', () => {
     const parameters = operations().flatMap(({ path, operation }) =>
@@ -216,12 +217,16 @@ describe('hostile input', () => {
     },
   );
 
-  it('refuses headers that are too large, and says so as a problem', async () => {
+  it.each([
+    ['the firewall reads', 14_000],
+    ['become no request', 40_000],
+  ])('refuses headers that are too large, and says so as a problem: those that %s', async (_, bytes) => {
     const answer = await call(gate, '/me', {
       token: tokens[0],
-      headers: { 'x-large': 'a'.repeat(14_000), 'x-larger': 'b'.repeat(14_000) },
+      headers: { 'x-large': 'a'.repeat(bytes), 'x-larger': 'b'.repeat(bytes), connection: 'close' },
     });
     expect(answer.status).toBe(431);
+    assertTold(answer, `two headers of ${bytes} bytes`, operationOf('/me', 'get'));
   });
 
   it('echoes a correlation id that is well-formed, and no other', async () => {
