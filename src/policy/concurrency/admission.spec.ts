@@ -1,13 +1,18 @@
 import { Controller, Get, Param } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
+import type { Response } from 'express';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { until } from '../../../test/support/until';
 import { Metrics } from '../../platform/telemetry';
 import { Public } from '../auth/access.decorators';
+import { ContextMiddleware } from '../context/context.middleware';
 import { type SmallGate, startSmallGate } from '../firewall/small-gate.spec-support';
+import type { GateRequest } from '../request-state';
 import { Responds } from '../responses/responds.decorator';
+import { AdmissionMiddleware } from './admission.middleware';
 import { Reserved } from './concurrency.decorator';
 import { CriticalWork } from './critical-work';
 
@@ -164,6 +169,34 @@ describe('AdmissionMiddleware', () => {
     await until(async () => (await waiting(gate)) === 0);
     // Those of the first turn, and of the one in which the loop saw that all had gone.
     expect(ran.filter((name) => name.startsWith('leaver')).length).toBeLessThan(60);
+  });
+
+  it('holds 4,096 that wait, and turns the next one away at once, with its ids', () => {
+    const [context, admission] = [gate.app.get(ContextMiddleware), gate.app.get(AdmissionMiddleware)];
+    const socket = new Socket();
+    let admitted = 0;
+    /** A request that arrives within this turn of the event loop; its answer. */
+    const arrive = (): ServerResponse => {
+      const target = { method: 'GET', url: '/standard/one', originalUrl: '/standard/one' };
+      const request = Object.assign(new IncomingMessage(socket), target) as GateRequest;
+      const response = new ServerResponse(request) as unknown as Response;
+      context.use(request, response, () => admission.use(request, response, () => (admitted += 1)));
+      return response;
+    };
+    try {
+      const atOnce = Array.from({ length: 5_000 }, arrive);
+      const refused = atOnce.filter(({ writableEnded }) => writableEnded);
+      expect(admitted).toBeGreaterThan(0);
+      expect(atOnce.length - admitted - refused.length).toBe(4_096);
+      // Who came last, not who waits already.
+      expect(atOnce.slice(-refused.length)).toEqual(refused);
+      for (const answer of refused) {
+        expect([answer.statusCode, answer.getHeader('retry-after')]).toEqual([503, '1']);
+        expect(answer.getHeader('x-correlation-id')).toBeDefined();
+      }
+    } finally {
+      socket.destroy(); // all of them have left
+    }
   });
 
   it('holds nobody up once the flood is over', async () => {
