@@ -247,14 +247,16 @@ describe('the events of bookings', () => {
     const worker = await stage().start('worker');
     const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
     const body = { patientId: patientOf(practice), slotId: slotOf(practice, 2_900), type: 'comprehensive_exam' };
+    const trace = (id: string) => `00-${id.repeat(16)}-b7ad6b7169203331-01`;
     const booked = await call(gate, '/appointments', {
       token: agent,
       body,
-      headers: { 'Idempotency-Key': 'one', 'X-Correlation-Id': 'caused-by-me' },
+      headers: { 'Idempotency-Key': 'one', 'X-Correlation-Id': 'caused-by-me', Traceparent: trace('a1') },
     });
     expect(booked.status).toBe(201);
     await until(async () => (await outside.sent()).crm.length === 1 && (await outside.sent()).sms.length === 1);
-    expect((await outside.sent()).headers.sms).toMatchObject({ correlationId: 'caused-by-me' });
+    const names = { correlationId: 'caused-by-me', traceparent: trace('a1') };
+    expect((await outside.sent()).headers).toMatchObject({ sms: names, crm: names });
     await until(async () =>
       (await metrics(worker)).includes('event_delivery_attempts_total{consumer="sms",outcome="done"} 1'),
     );
@@ -262,11 +264,13 @@ describe('the events of bookings', () => {
     const cancelled = await call(gate, `/appointments/${String(booked.body.appointmentId)}/cancel`, {
       method: 'POST',
       token: agent,
-      headers: { 'Idempotency-Key': 'two' },
+      headers: { 'Idempotency-Key': 'two', Traceparent: trace('b2') },
     });
     expect(cancelled.status).toBe(200);
     await until(async () => (await outside.sent()).crm[0]?.properties.hs_meeting_outcome === 'CANCELED');
     await until(async () => (await outside.sent()).sms[1]?.body.includes('was cancelled') === true);
+    const { sms, crm } = (await outside.sent()).headers;
+    expect([sms.traceparent, crm.traceparent]).toEqual([trace('b2'), trace('b2')]);
     stage().settle();
   });
 });

@@ -6,13 +6,19 @@ import { until } from '../support/until';
 
 type Mode = 'ok' | 'down' | 'slow' | 'mute' | 'late' | 'reject' | 'limited';
 
+interface Names {
+  readonly correlationId?: string;
+  readonly traceparent?: string;
+  readonly idempotencyKey?: string;
+}
+
 export interface Sent {
   readonly sms: { readonly to: string; readonly body: string; readonly key: string; readonly repeated: number }[];
   readonly crm: { readonly uniqueId: string; readonly properties: Record<string, string>; readonly writes: string[] }[];
   /** Requests that came, answered or not. */
   readonly seen: { readonly sms: number; readonly crm: number };
   /** The names under which each service's last request came. */
-  readonly headers: Record<'sms' | 'crm', { readonly correlationId?: string; readonly idempotencyKey?: string }>;
+  readonly headers: Record<'sms' | 'crm', Names>;
 }
 
 /** The stand-in for the SMS provider and the CRM, as a process of its own. */
