@@ -177,6 +177,14 @@ describe('when a server goes away', () => {
     return Number(new RegExp(`^${name}(?:{[^}]*})? (\\S+)$`, 'm').exec(text)?.[1]);
   };
 
+  /** Books with the slot as the key; `undefined` where no answer came. */
+  const book = ({ patients: [patientId] }: Practice, agent: string, slotId: string): Promise<Answer | undefined> =>
+    call(gate, '/appointments', {
+      token: agent,
+      body: { patientId, slotId, type: 'follow_up' },
+      headers: { 'idempotency-key': slotId },
+    }).catch(() => undefined);
+
   it('serves requests without Redis, says so, and recovers', async () => {
     const standard = await tokenFor(gate, {
       ...agentOf(practice),
@@ -254,6 +262,63 @@ describe('when a server goes away', () => {
     expect(wrong).toEqual([]);
     expect(gate.log).not.toMatch(/unhandled|uncaught/i);
   }, 90_000);
+
+  it('books once what is asked for again while Postgres restarts, and loses nothing that it said was booked', async () => {
+    const busy = await seedPractice(world, 'restart', { patients: 1, slots: 2_000 });
+    const agent = await tokenFor(gate, agentOf(busy));
+    const said = new Map<string, string[]>();
+    const refused = new Set<number>();
+    const wrong: Answer[] = [];
+    let next = 0;
+    let stop = false;
+    /** Asks for a slot until it is booked, always with the same key, and once more, as one does who lost the answer. */
+    const bookOne = async (slotId: string): Promise<void> => {
+      const ids: string[] = [];
+      said.set(slotId, ids);
+      while (ids.length < 2) {
+        const answer = await book(busy, agent, slotId);
+        if (answer?.status === 201) ids.push(String(answer.body.appointmentId));
+        else if (answer) {
+          refused.add(answer.status);
+          const told =
+            answer.status === 503 &&
+            answer.body.correlationId === answer.headers.get('x-correlation-id') &&
+            answer.body.error === 'An unexpected error occurred';
+          if (!told) wrong.push(answer);
+          if (wrong.length > 10) return;
+        }
+      }
+    };
+    const client = async () => {
+      while (!stop && next < busy.slots.length) {
+        next += 1;
+        await bookOne(busy.slots[next - 1] ?? '');
+      }
+    };
+    const clients = Array.from({ length: 8 }, client);
+    const booked = () => [...said.values()].filter((ids) => ids.length === 2).length;
+    await until(() => booked() > 20);
+    process.kill(world.postgresPid, 'SIGKILL');
+    await until(() => refused.has(503), 45_000);
+    const before = booked();
+    await until(() => booked() > before + 20, 45_000);
+    stop = true;
+    await Promise.all(clients);
+
+    expect(wrong).toEqual([]);
+    expect([...refused]).toEqual([503]);
+    const rows = await world.sql<{ slotId: string; id: string }>(
+      `SELECT slot_id AS "slotId", id FROM appointments WHERE practice_id = $1`,
+      [busy.id],
+    );
+    const kept = new Map(rows.map(({ slotId, id }) => [slotId, [id, id]]));
+    expect(rows).toHaveLength(said.size);
+    expect(kept).toEqual(said);
+    const events = await world.sql(`SELECT 1 FROM outbox_events WHERE tenant_id = $1 AND type = 'appointment.booked'`, [
+      busy.id,
+    ]);
+    expect(events).toHaveLength(said.size);
+  }, 120_000);
 });
 
 describe('when everything else is flooded', () => {

@@ -1,6 +1,19 @@
-import { allDone, book, cancel, counted, hold, letTimePass, practice, states, waitsForLock } from './outbox/happenings';
+import {
+  allDone,
+  book,
+  cancel,
+  counted,
+  hold,
+  letTimePass,
+  patientOf,
+  practice,
+  slotOf,
+  states,
+  waitsForLock,
+} from './outbox/happenings';
 import type { Outside } from './outbox/outside';
 import { Stage } from './outbox/stage';
+import { type Answer, call, tokenFor } from './support/api';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import type { World } from './support/world';
@@ -24,6 +37,9 @@ describe('an event, whatever dies on its way', () => {
   /** The worker that the last test left, or a new one, and no other. */
   const oneWorker = (): Promise<GateProcess> => stage().only('worker');
   const kill = (worker: GateProcess): Promise<void> => stage().kill(worker);
+  let slotsTaken = 2_900;
+  /** One that `book` does not come to. */
+  const freeSlot = (): string => slotOf(practice, (slotsTaken += 1));
   const dropLocks = () => Promise.all(Object.values(lanes).map((lane) => lane.dropLocks()));
 
   /** Stops a process where it stands, but not inside a transaction, whose locks would stop everybody else, too. */
@@ -146,6 +162,40 @@ describe('an event, whatever dies on its way', () => {
     await lanes.sms.flushAll();
     await outside.mode({ sms: 'ok', crm: 'ok' });
     await allArriveOnce(events);
+  });
+
+  it.each([
+    ['goes on where it was', 'SIGCONT'],
+    ['comes back empty', 'SIGKILL'],
+  ] as const)('is booked over HTTP while Redis does not answer, and arrives once it %s', async (_, then) => {
+    const gate = await stage().only('api');
+    const worker = await startWorker();
+    const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
+    const stopped = world.redisPid;
+    process.kill(stopped, 'SIGSTOP');
+    let answers: Answer[] = [];
+    try {
+      answers = await Promise.all(
+        Array.from({ length: 5 }, (_, n) =>
+          call(gate, '/appointments', {
+            token: agent,
+            body: { patientId: patientOf(practice), slotId: freeSlot(), type: 'comprehensive_exam' },
+            headers: { 'Idempotency-Key': `${then}-${n}` },
+          }),
+        ),
+      );
+      // Long enough to be noticed by those who would fill the queues.
+      await until(() => worker.log.includes('A step failed and will be repeated'));
+    } finally {
+      process.kill(stopped, then);
+    }
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);
+    const rows = await world.sql<{ id: string }>(
+      `SELECT id FROM outbox_events WHERE payload->>'appointmentId' = ANY($1)`,
+      [answers.map(({ body }) => body.appointmentId)],
+    );
+    await allArriveOnce(rows.map(({ id }) => id));
+    expect(rows).toHaveLength(5);
   });
 
   it('is not kept out by what a flush left of its job', async () => {
