@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,58 +8,77 @@ import { call, tokenFor } from './support/api';
 import { root, runDir } from './support/places';
 import { World } from './support/world';
 
-/** The folder in which the recipe is followed; inside the checkout, so that its packages are found. */
+/** The folder in which a recipe is followed; inside the checkout, so that its packages are found. */
 const place = join(runDir, 'readme');
 
-/**
- * Does what a reader of `docs/add-a-domain.md` does: makes the files that are named, and applies the diffs. A checkout in
- * which somebody has followed it already is as good.
- */
-async function followRecipe(): Promise<string[]> {
+/** Copies what a recipe changes to the place. */
+async function copyCheckout(folders: readonly string[], filter: (path: string) => boolean = () => true): Promise<void> {
   await rm(place, { recursive: true, force: true });
-  const isNoSpec = (path: string) => !path.includes('.spec');
-  for (const folder of ['src', 'migrations']) {
-    await cp(join(root, folder), join(place, folder), { recursive: true, filter: isNoSpec });
-  }
+  for (const folder of folders) await cp(join(root, folder), join(place, folder), { recursive: true, filter });
   for (const file of ['package.json', '.swcrc', 'tsconfig.json']) await cp(join(root, file), join(place, file));
-  const recipe = await readFile(join(root, 'docs/add-a-domain.md'), 'utf8');
+}
+
+/** Makes the files that a recipe shows in full, each under its name. */
+async function makeFiles(recipe: string): Promise<string[]> {
   const made: string[] = [];
-  for (const [, path = '', code = ''] of recipe.matchAll(/`([\w./-]+\.ts)`:\n\n```ts\n(.*?)```/gs)) {
+  for (const [, path = '', code = ''] of recipe.matchAll(/`([\w./-]+\.ts)`[^`]*\n\n```ts\n(.*?)```/gs)) {
     await mkdir(dirname(join(place, path)), { recursive: true });
     await writeFile(join(place, path), code);
     made.push(path);
   }
-  let file = '';
-  for (const [, named, diff = ''] of recipe.matchAll(/`([\w./-]+\.ts)`:\n|```diff\n(.*?)```/gs)) {
-    if (named === undefined) await apply(diff, join(place, file));
-    else file = named;
-  }
   return made;
 }
 
-async function apply(diff: string, file: string): Promise<void> {
-  const text = await readFile(file, 'utf8');
-  const lines = diff.trimEnd().split('\n');
-  const without = (sign: string) =>
-    lines
-      .filter((line) => !line.startsWith(sign))
-      .map((line) => line.slice(1))
-      .join('\n');
-  const [before, after] = [without('+'), without('-')];
-  if (text.includes(after)) return;
-  if (!text.includes(before)) throw new Error(`The diff does not fit ${file}:\n${diff}`);
-  await writeFile(file, text.replace(before, after));
+/** Applies the diffs of a recipe, each to the file that was named last. One that was applied already is as good. */
+async function applyDiffs(recipe: string): Promise<void> {
+  for (const { index, 1: diff = '' } of recipe.matchAll(/```diff\n(.*?)```/gs)) {
+    const [path = ''] =
+      recipe
+        .slice(0, index)
+        .match(/(?<=`)[\w./-]+\.(?:ts|mjs)(?=`:)/g)
+        ?.slice(-1) ?? [];
+    const lines = diff.trimEnd().split('\n');
+    const side = (other: string) => lines.filter((line) => !line.startsWith(other)).map((line) => `${line.slice(1)}\n`);
+    const [before, after] = [side('+').join(''), side('-').join('')];
+    const text = await readFile(join(place, path), 'utf8');
+    if (after !== '' && text.includes(after)) continue;
+    if (!text.includes(before)) throw new Error(`The diff does not fit ${path}:\n${diff}`);
+    await writeFile(join(place, path), text.replace(before, after));
+  }
 }
 
-/** Runs a script of the checkout; a failure shows what it printed. */
+/** Does what a reader of `docs/add-a-domain.md` does. */
+async function followAddition(): Promise<string[]> {
+  await copyCheckout(['src', 'migrations'], (path) => !path.includes('.spec'));
+  const recipe = await readFile(join(root, 'docs/add-a-domain.md'), 'utf8');
+  const made = await makeFiles(recipe);
+  await applyDiffs(recipe);
+  return made;
+}
+
+/** Does what a reader of `docs/delete-a-domain.md` does; tells what remains to be done, as the text says. */
+async function followDeletion(): Promise<string[]> {
+  await copyCheckout(['src', 'migrations', 'test', 'tour', 'bench/benches', 'bench/ours']);
+  const recipe = await readFile(join(root, 'docs/delete-a-domain.md'), 'utf8');
+  for (const [, recursively, paths = ''] of recipe.matchAll(/^rm( -r)? (.*)$/gm)) {
+    // A path that is not there is an error, as it is to `rm`.
+    for (const path of paths.split(' ')) await rm(join(place, path), { recursive: recursively !== undefined });
+  }
+  await applyDiffs(recipe);
+  await makeFiles(recipe);
+  return [...recipe.matchAll(/^- `(test\/[\w./-]+)`$/gm)].map(([, path = '']) => path);
+}
+
+/** Runs a script of the checkout, in the place; a failure shows what it printed. */
 async function run(script: string, ...parameters: string[]): Promise<void> {
-  await promisify(execFile)(process.execPath, [join(root, script), ...parameters]).catch((error: unknown) => {
+  const command = [join(root, script), ...parameters];
+  await promisify(execFile)(process.execPath, command, { cwd: place }).catch((error: unknown) => {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`${script} failed:\n${stdout}${stderr}`);
   });
 }
 
-describe('the recipe of a domain', () => {
+describe('the recipes of a domain', () => {
   let world: World;
 
   beforeAll(async () => {
@@ -69,8 +89,8 @@ describe('the recipe of a domain', () => {
     await rm(place, { recursive: true, force: true });
   });
 
-  it('adds a domain that is guarded from its first minute', async () => {
-    expect(await followRecipe()).toHaveLength(6);
+  it('add one that is guarded from its first minute', async () => {
+    expect(await followAddition()).toHaveLength(6);
     await run('node_modules/typescript/bin/tsc', '-p', place, '--types', 'node,jest');
     await run('scripts/build.mjs', join(place, 'dist'), place);
 
@@ -119,4 +139,42 @@ describe('the recipe of a domain', () => {
     const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
     expect(paths).toHaveProperty('/announcements');
   }, 60_000);
+
+  const isThere = existsSync(join(root, 'src/domains/messaging'));
+  (isThere ? it : it.skip)(
+    'delete one, and the others do not miss it',
+    async () => {
+      const rest = await followDeletion();
+      const cruiser = 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs';
+      const [types, ...others] = await Promise.allSettled([
+        run('node_modules/typescript/bin/tsc', '-p', place, '--types', 'node,jest'),
+        run(cruiser, '--config', join(root, '.dependency-cruiser.cjs'), 'src'),
+        run('scripts/build.mjs', join(place, 'dist'), place),
+      ]);
+      const done = { status: 'fulfilled', value: undefined };
+      expect(others).toEqual([done, done]);
+      const complaints = types.status === 'rejected' ? String(types.reason) : '';
+      const unfinished = new Set([...complaints.matchAll(/^([\w./-]+)\(\d+,\d+\): error/gm)].map(([, path]) => path));
+      expect([...unfinished].sort()).toEqual(rest);
+
+      const development = { DATABASE_ADMIN_URL: world.ownerUrl, NODE_ENV: 'development' };
+      const gate = await world.start(development, join(place, 'dist'));
+      const token = await tokenFor(gate);
+      const day = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 10);
+      const slots = await call<{ data: { id: string }[] }>(gate, `/slots?date=${day}`, { token });
+      const body = { patientId: 'pat_demo0001', slotId: slots.body.data[0]?.id, type: 'follow_up' };
+      const booked = await call(gate, '/appointments', { token, body, headers: { 'idempotency-key': randomUUID() } });
+      expect(booked.status).toBe(201);
+
+      const posted = await call(gate, '/api/chat.postMessage', {
+        token,
+        body: { channel: 'C0DEMOGENERAL', text: 'a' },
+      });
+      expect([posted.status, posted.body.code]).toEqual([404, 'not_found']);
+      const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
+      expect(Object.keys(paths).filter((path) => path.startsWith('/api/'))).toEqual([]);
+      expect(await world.sql(`SELECT to_regclass('workspaces') AS "table"`)).toEqual([{ table: null }]);
+    },
+    90_000,
+  );
 });
