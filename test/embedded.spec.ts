@@ -25,8 +25,12 @@ import {
   query,
   redisCommand,
 } from './embedded/apps';
+import { call, tokenFor } from './support/api';
+import { GateProcess } from './support/process';
 
 const nobody = { uid: 65534, gid: 65534 };
+/** Somebody else than the one whom root gives the servers to; on every Linux (LSB, 23.1). */
+const daemon = { uid: 1, gid: 1 };
 const isRoot = process.getuid?.() === 0;
 
 describe('the embedded servers', () => {
@@ -282,13 +286,48 @@ describe('the embedded servers', () => {
     async () => {
       const dataDir = folderWithCache('ordinary');
       chownSync(dataDir, nobody.uid, nobody.gid);
-      const app = start({ dataDir }, nobody);
-      const { postgres, redis } = await app.ready();
-      expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-      expect(await redisCommand(redis.url, 'PING')).toBe('PONG');
-      await app.stop();
-      expect([postgres.pid, redis.pid].filter(isAlive)).toEqual([]);
+      const first = start({ dataDir }, nobody);
+      const before = await first.ready();
+      const pids = [before.postgres.pid, before.redis.pid, watchdogPid(dataDir)];
+      expect(pids.map((pid) => statSync(`/proc/${pid}`).uid)).toEqual(pids.map(() => nobody.uid));
+      await query(before.postgres.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
+      process.kill(before.postgres.pid, 'SIGKILL');
+      await eventually(async () => ![0, before.postgres.pid].includes((await first.look()).postgres.pid));
+      expect(await redisCommand(before.redis.url, 'PING')).toBe('PONG');
+      const { postgres, redis } = await first.look();
+      await first.kill();
+      await eventually(() => ![postgres.pid, redis.pid].some(isAlive));
+      const second = start({ dataDir }, nobody);
+      const after = await second.ready();
+      expect(after.postgres.url).toBe(before.postgres.url);
+      expect(await query(after.postgres.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
+      await second.stop();
+      expect([after.postgres.pid, after.redis.pid].filter(isAlive)).toEqual([]);
       expect(await start({ dataDir }).failure()).toContain(`belongs to the user with uid ${nobody.uid}`);
+    },
+    120_000,
+  );
+
+  const users: [string, AppSettings][] = [['whoever runs this', {}]];
+  if (isRoot) users.push(['nobody', nobody], ['another ordinary user', daemon]);
+  it.each(users)(
+    'carry the whole application for %s',
+    async (name, { uid, gid }) => {
+      const dataDir = folderWithCache(`whole ${name}`.replaceAll(' ', '-'));
+      if (uid !== undefined) chownSync(dataDir, uid, gid ?? uid);
+      const environment = { NODE_ENV: 'development', DATA_DIR: dataDir };
+      const gate = await GateProcess.start(environment, undefined, { uid, gid });
+      try {
+        expect((await call(gate, '/health/ready')).body).toMatchObject({ status: 'ok', postgres: 'up', redis: 'up' });
+        const patient = await call(gate, '/patients/pat_demo0001', { token: await tokenFor(gate) });
+        expect([patient.status, patient.body.firstName]).toEqual([200, 'Ada']);
+      } finally {
+        expect(await gate.end()).toBe(0);
+      }
+      if (uid === undefined) return;
+      // The cache was copied there before.
+      const made = readdirSync(dataDir).filter((path) => path !== 'cache');
+      expect(made.map((path) => [path, statSync(join(dataDir, path)).uid])).toEqual(made.map((path) => [path, uid]));
     },
     120_000,
   );

@@ -4,6 +4,12 @@ import { join } from 'node:path';
 import { builtDir, root } from './places';
 import { until } from './until';
 
+/** Who a process runs as; whoever runs the tests unless named. */
+interface User {
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
 /** A process of the application, started as an operator would start it. */
 export class GateProcess {
   private output = '';
@@ -16,8 +22,12 @@ export class GateProcess {
   }
 
   /** Starts `main.js` with these variables and nothing else of ours; resolves when it is ready. */
-  static async start(environment: Record<string, string>, dist: string = builtDir): Promise<GateProcess> {
-    const gate = GateProcess.spawn(environment, dist);
+  static async start(
+    environment: Record<string, string>,
+    dist: string = builtDir,
+    user: User = {},
+  ): Promise<GateProcess> {
+    const gate = GateProcess.spawn(environment, dist, user);
     await until(
       () => gate.output.includes('ready as') || gate.child.exitCode !== null,
       60_000,
@@ -28,8 +38,9 @@ export class GateProcess {
   }
 
   /** As `start`, without waiting. */
-  static spawn(environment: Record<string, string>, dist: string = builtDir): GateProcess {
+  static spawn(environment: Record<string, string>, dist: string = builtDir, user: User = {}): GateProcess {
     const child = spawn(process.execPath, [join(dist, 'main.js')], {
+      ...user,
       cwd: root,
       env: { PATH: process.env.PATH, NODE_ENV: 'test', PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
