@@ -30,6 +30,7 @@ describe('the events of bookings', () => {
   let world: World;
   let outside: Outside;
   let lanes: Stage['lanes'];
+  let tracedSlot = 2_910;
 
   beforeEach(() => {
     ({ world, outside, lanes } = stage());
@@ -271,6 +272,28 @@ describe('the events of bookings', () => {
     await until(async () => (await outside.sent()).sms[1]?.body.includes('was cancelled') === true);
     const { sms, crm } = (await outside.sent()).headers;
     expect([sms.traceparent, crm.traceparent]).toEqual([trace('b2'), trace('b2')]);
+    stage().settle();
+  });
+
+  it.each([
+    ['that is well-formed', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', true],
+    ['with no trace', '00-00000000000000000000000000000000-00f067aa0ba902b7-01', false],
+    ['with no parent', '00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01', false],
+    ['of the version that there is not', 'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', false],
+    ['in capitals', '00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01', false],
+    ['that is none', '4bf92f3577b34da6a3ce929d0e0e4736', false],
+  ])('keep a traceparent %s, or forget it', async (_, traceparent, isKept) => {
+    const gate = await stage().only('api');
+    const agent = await tokenFor(gate, { sub: 'sam', role: 'scheduling_agent', practice_id: practice });
+    tracedSlot += 1;
+    const booked = await call(gate, '/appointments', {
+      token: agent,
+      body: { patientId: patientOf(practice), slotId: slotOf(practice, tracedSlot), type: 'comprehensive_exam' },
+      headers: { 'Idempotency-Key': `traced-${tracedSlot}`, Traceparent: traceparent },
+    });
+    expect(booked.status).toBe(201);
+    const kept = await world.sql('SELECT traceparent FROM outbox_events');
+    expect(kept).toEqual([{ traceparent: isKept ? traceparent : null }]);
     stage().settle();
   });
 });

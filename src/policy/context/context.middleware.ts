@@ -11,8 +11,8 @@ import { Draining } from './draining';
 const maxUnreadBytes = 1_048_576;
 
 const correlationPattern = /^[A-Za-z0-9_.-]{1,128}$/;
-/** W3C Trace Context §3.2.2. */
-const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** W3C Trace Context §3.2.2: there is no version `ff`, and ids of zeros alone are to be ignored. */
+const traceparentPattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Names the request and enters its context. First of all policies, so that every answer and log line has the names. */
 @Injectable()
