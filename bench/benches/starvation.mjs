@@ -31,26 +31,19 @@ export default async function starvation(options) {
   const ours = await startOurs({ dataDir: ground.dataDir });
   const perRun = Math.ceil((options.warmupSeconds + options.seconds) * BOOKINGS_PER_SECOND) + 1;
   await seedBookings(ground.postgresUrl, 2 * (options.rounds + 1) * perRun);
-  await seedWorkspaces(ground.postgresUrl);
   const { host, port } = ours;
   const token = await ours.token(claims);
   const floodHeaders = {
     Authorization: `Bearer ${await ours.token({ ...claims, sub: 'user_flood', client_id: 'client_flood' })}`,
   };
-  /** @type {import('../http.mjs').Request[]} */
-  const requests = [];
+  const reads = FLOODED.map((path) => ({ path, headers: floodHeaders }));
+  const posts = await postsOfApps(ours, ground.postgresUrl);
   const flood = {
     host,
     port,
     workload: 'fixed.mjs',
-    args: { requests },
+    args: { requests: posts.flatMap((post) => [...reads, post]) },
   };
-  for (let app = 0; app < FLOODING_APPS; app++) {
-    const headers = { Authorization: `Bearer ${await ours.token(botClaims(app))}` };
-    const body = { channel: channelId(app), text: 'Hello from the flood' };
-    requests.push(...FLOODED.map((path) => ({ path, headers: floodHeaders })));
-    requests.push({ method: 'POST', path: '/api/chat.postMessage', body, headers });
-  }
   const { warmupSeconds, seconds } = options;
 
   let nextSlot = 0;
@@ -160,4 +153,19 @@ export default async function starvation(options) {
     ],
     detail: { capacity, alone, flooded, floods },
   };
+}
+
+/**
+ * A post of each app in its own workspace.
+ * @param {Awaited<ReturnType<typeof startOurs>>} ours @param {string} postgresUrl
+ */
+async function postsOfApps(ours, postgresUrl) {
+  await seedWorkspaces(postgresUrl);
+  const posts = [];
+  for (let app = 0; app < FLOODING_APPS; app++) {
+    const headers = { Authorization: `Bearer ${await ours.token(botClaims(app))}` };
+    const body = { channel: channelId(app), text: 'Hello from the flood' };
+    posts.push({ method: 'POST', path: '/api/chat.postMessage', body, headers });
+  }
+  return posts;
 }

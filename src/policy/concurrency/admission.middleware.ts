@@ -80,7 +80,11 @@ export class AdmissionMiddleware implements NestMiddleware<GateRequest, Response
   ) {
     this.deadlineMs = Math.min(mostWaitMs, config.get('DEADLINE_MS'));
     critical.onEnd(this.goOn);
-    this.refused = metrics.counter('admission_refused_total', 'Requests that waited too long to be let in', ['class']);
+    this.refused = metrics.counter(
+      'admission_refused_total',
+      'Requests that waited too long to be let in, or came when too many waited',
+      ['class'],
+    );
     const inWorkHelp = 'Requests of the standard and bulk classes that were let in and have not ended';
     metrics.gauge('admission_in_work', inWorkHelp, [], () => this.inWork);
     const depth = metrics.gauge('admission_waiting', 'Requests that wait to be let in', ['class']);
