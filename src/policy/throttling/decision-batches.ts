@@ -203,7 +203,10 @@ function noteUse(
     key.usedAt = now;
     key.assumed = undefined;
     key.memory = memory;
-    if (consumed) key.countsUntilMs = limit.kind === 'window' ? decidedAtMs + limit.windowMs : endOfDay(decidedAtMs);
+    if (!consumed) return;
+    key.countsUntilMs = limit.kind === 'window' ? decidedAtMs + limit.windowMs : endOfDay(decidedAtMs);
+    // A heavier request that was refused before waits longer now.
+    key.denial = undefined;
   });
 }
 

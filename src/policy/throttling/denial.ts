@@ -15,6 +15,11 @@ export interface Denial {
   readonly until: number;
 }
 
+/** Whether it is of what takes longest to come back under its key: the window, or the day's quota and not the bucket. */
+export function refusesLongest({ reports }: Denial): boolean {
+  return reports.at(-1)?.allowed === false;
+}
+
 /**
  * What a refusal that still holds says now. Where the clock went back, no time has passed. A request that weighs more than
  * the one that was refused waits longer; how much longer is known of a bucket, and of a window only that it is no more than

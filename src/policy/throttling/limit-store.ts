@@ -3,7 +3,7 @@ import { Clock, Config } from '../../platform/config';
 import { Redis } from '../../platform/redis';
 import { Amendments } from './amendments';
 import { DecisionBatches } from './decision-batches';
-import { type Denial, reportsNow } from './denial';
+import { type Denial, refusesLongest, reportsNow } from './denial';
 import type { LimitKey } from './limit-keys';
 import type { LimitReport, Rule } from './limits';
 import { LocalLimits } from './local-limits';
@@ -92,17 +92,23 @@ export class LimitStore {
       else if (weight >= denial.weight && rule.parts.some(({ limit }) => limit === denial.limit))
         (denials ??= []).push(denial);
     }
-    return denials && !this.mayWaitLonger(rule, keys, weight) ? denials : undefined;
+    return denials && !this.mayWaitLonger(rule, keys, weight, denials) ? denials : undefined;
   }
 
-  /** Whether a key that has not refused yet is used up as far as is known: Redis knows until when. */
-  private mayWaitLonger({ parts }: Rule, keys: readonly LimitKey[], weight: number): boolean {
+  /** Whether a limit that these denials say nothing of is used up as far as is known: Redis knows for how long. */
+  private mayWaitLonger(
+    { parts }: Rule,
+    keys: readonly LimitKey[],
+    weight: number,
+    denials: readonly Denial[],
+  ): boolean {
     return parts.some(({ limit }, index) => {
       const key = keys[index];
-      if (key === undefined || key.denial !== undefined) return false;
+      if (key === undefined || denials.some((denial) => denial === key.denial && refusesLongest(denial))) return false;
       const [most, livesMs] =
         limit.kind === 'window' ? [limit.requests, limit.windowMs] : [limit.requestsPerDay ?? Infinity, msPerDay];
-      return key.used + Math.min(weight, most) > most && this.clock.now() < key.usedAt + livesMs;
+      const isUsedUp = key.used + (limit.kind === 'window' ? Math.min(weight, most) : weight) > most;
+      return isUsedUp && this.clock.now() < key.usedAt + livesMs;
     });
   }
 
