@@ -38,7 +38,10 @@ function allowedCores() {
   }
 }
 
-/** @typedef {'server' | 'load' | 'ground'} Place `ground`: databases, upstreams, whatever is not measured itself. */
+/**
+ * @typedef {'server' | 'load' | 'ground' | 'every'} Place `ground`: databases, upstreams, whatever is not measured itself;
+ * `every`: where the kernel puts it, as on a machine that nobody divided.
+ */
 
 /**
  * The command line that runs `command` on the cores of its kind.
@@ -46,7 +49,9 @@ function allowedCores() {
  * @returns {[string, string[]]}
  */
 export function pinned(place, command, args) {
-  return cores === undefined ? [command, args] : ['taskset', ['-c', cores[place], command, ...args]];
+  return cores === undefined || place === 'every'
+    ? [command, args]
+    : ['taskset', ['-c', cores[place], command, ...args]];
 }
 
 /**

@@ -78,16 +78,13 @@ export async function startServer({
   const logFile = join(scratch, 'logs', `${name}.log`);
   const log = openSync(logFile, 'w');
   const started = performance.now();
-  const child = spawn(
-    ...(everyCore ? /** @type {[string, string[]]} */ ([command, args]) : pinned(place, command, args)),
-    {
-      cwd,
-      env: { ...process.env, ...env, PORT: String(port), HOST: host },
-      // The access log is written, as part of the work, to where it costs no disk.
-      stdio: ['ignore', process.env.BENCH_LOGS ? log : 'ignore', log],
-      detached: ownGroup,
-    },
-  );
+  const child = spawn(...pinned(everyCore ? 'every' : place, command, args), {
+    cwd,
+    env: { ...process.env, ...env, PORT: String(port), HOST: host },
+    // The access log is written, as part of the work, to where it costs no disk.
+    stdio: ['ignore', process.env.BENCH_LOGS ? log : 'ignore', log],
+    detached: ownGroup,
+  });
   closeSync(log);
   const url = `http://${host}:${port}`;
   running.add(child);
@@ -192,10 +189,10 @@ export async function runScript(script, input, { place = 'load', rank } = {}) {
 /**
  * Redis and Postgres for one bench: the embedded ones, in a process and on cores of their own, which a Gatehouse with the same `DATA_DIR` then shares;
  * or those of `REDIS_URL` and `BENCH_DATABASE_URL` (a superuser; `DATABASE_URL` and its like tell Gatehouse itself) where they are set.
- * @param {{ redis?: boolean, postgres?: boolean }} wanted
+ * @param {{ redis?: boolean, postgres?: boolean, everyCore?: boolean }} wanted `everyCore`: pin them nowhere
  * @returns {Promise<Ground>}
  */
-export async function startGround({ redis = true, postgres = false } = {}) {
+export async function startGround({ redis = true, postgres = false, everyCore = false } = {}) {
   const dataDir = join(scratch, 'data');
   const given = { redisUrl: process.env.REDIS_URL ?? '', postgresUrl: process.env.BENCH_DATABASE_URL ?? '' };
   if ((!redis || given.redisUrl) && (!postgres || given.postgresUrl))
@@ -208,7 +205,7 @@ export async function startGround({ redis = true, postgres = false } = {}) {
     );
   mkdirSync(dataDir, { recursive: true });
   const child = spawn(
-    ...pinned('ground', process.execPath, [
+    ...pinned(everyCore ? 'every' : 'ground', process.execPath, [
       fileURLToPath(new URL('ground.mjs', import.meta.url)),
       pathToFileURL(module).href,
       dataDir,

@@ -217,6 +217,7 @@ describe('an attacker with the runtime role’s connection', () => {
         settings: [pinned, 'lock_timeout=3s', 'enable_seqscan=off'],
       },
       { signature: 'audit_entries_about(text,bigint,bigint)', settings: [pinned, 'enable_seqscan=off'] },
+      { signature: 'index_audit_blocks(integer)', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'practice_of_appointment(text)', settings: [pinned] },
       { signature: 'practice_of_patient(text)', settings: [pinned] },
       { signature: 'practice_of_slot(text)', settings: [pinned] },

@@ -6,13 +6,14 @@ import { root } from '../places.mjs';
 import { startServer } from '../servers.mjs';
 
 /**
- * @param {{ dataDir: string, name?: string, role?: 'api' | 'worker' | 'all', env?: Record<string, string> }} options `dataDir` of the ground, whose embedded servers it shares.
+ * @param {{ dataDir: string, name?: string, role?: 'api' | 'worker' | 'all', env?: Record<string, string>, everyCore?: boolean }} options `dataDir` of the ground, whose embedded servers it shares.
  */
-export async function startOurs({ dataDir, name = 'ours', role = 'api', env = {} }) {
+export async function startOurs({ dataDir, name = 'ours', role = 'api', env = {}, everyCore = false }) {
   if (!existsSync(join(root, 'dist', 'main.js')))
     throw new Error('no dist/main.js: run `npm run build` in the root first (`--peers` measures the peers alone)');
   const server = await startServer({
     name,
+    everyCore,
     args: [join(root, 'dist', 'main.js')],
     env: {
       NODE_ENV: 'development', // for the development issuer; production would ask for a real one

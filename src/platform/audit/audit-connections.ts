@@ -35,6 +35,11 @@ export class AuditConnections {
     await this.connections.query(statement, values, 'critical');
   }
 
+  /** Sends a statement that nobody waits for; it never takes the connection of one that appends. */
+  maintain<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+    return this.connections.query(statement, values, 'standard');
+  }
+
   /** A transaction that only looks; it never takes the connection of one that appends. */
   read<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
     return Transaction.run(this.connections, { tenant: undefined, workClass: 'standard' }, work);

@@ -15,6 +15,11 @@ import { assertFits, type AuditEntry } from './entry';
 const mostInBatch = { urgent: 128, usual: 256 } as const;
 /** While urgent entries keep coming, for so long after each, the others are written a page of a list at a time. */
 const besideUrgent = { most: 20, forMs: 100 } as const;
+/**
+ * While a batch is under way, fewer entries wait for its end: they share the next one, and what it costs. Unless it takes
+ * longer than a batch does.
+ */
+const fewEntries = { most: 5, forMs: 10 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
 
@@ -42,7 +47,10 @@ export class AuditTrail {
   private readonly underWay = new Set<readonly Waiting[]>();
   private urgentWasLast = false;
   private lastUrgentAt = -Infinity;
+  /** The batch under way has kept few entries waiting for longer than it should. */
+  private isLate = false;
   private scheduled = false;
+  private reconsider: NodeJS.Timeout | undefined;
   private whenIdle: (() => void)[] = [];
   private readonly lost: Counter;
 
@@ -104,12 +112,23 @@ export class AuditTrail {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      while (this.underWay.size < auditLanes) {
+      while (this.underWay.size < auditLanes && this.isWorthABatch) {
         const batch = this.draw();
         if (batch.size === 0) break;
         void this.write(batch);
       }
     });
+  }
+
+  private get isWorthABatch(): boolean {
+    if (this.underWay.size === 0 || this.urgent.size > 0 || this.waitingCount > fewEntries.most) return true;
+    if (this.waitingCount === 0 || this.isLate) return true;
+    this.reconsider ??= setTimeout(() => {
+      this.reconsider = undefined;
+      this.isLate = true;
+      this.schedule();
+    }, fewEntries.forMs);
+    return false;
   }
 
   /** What is urgent first, but never twice in a row while something else may be written. */
@@ -178,6 +197,7 @@ export class AuditTrail {
       else for (const { reject } of entries) reject(new AuditUnavailable(error));
     } finally {
       this.underWay.delete(entries);
+      this.isLate = false;
       for (const practice of batch.keys()) this.busy.delete(practice);
       if (this.waitingCount > 0) this.schedule();
       else if (this.underWay.size === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
