@@ -111,6 +111,23 @@ describe('AuditTrail', () => {
     expect(await rows('practice_stuck')).toHaveLength(1);
   });
 
+  it('lets a few entries behind a batch share the next one, and wait for it no longer than a batch takes', async () => {
+    const { trail } = node();
+    const holder = await holdChain(world, 'practice_slow');
+    const slow = trail.append(entry('practice_slow'));
+    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    const one = trail.append(entry('practice_few1'));
+    await new Promise(setImmediate);
+    const other = trail.append(entry('practice_few2'));
+    await Promise.all([one, other]); // before the slow one
+    await holder.end();
+    await slow;
+    const transactions = await world.sql<{ count: number }>(
+      `SELECT count(DISTINCT xmin::text)::int AS count FROM audit_entries WHERE practice_id IN ('practice_few1', 'practice_few2')`,
+    );
+    expect(transactions).toEqual([{ count: 1 }]);
+  });
+
   it('lets nobody hold a chain who does not read what Postgres answers', async () => {
     const deaf = await world.clientOf('system');
     const { stream } = (deaf as unknown as { connection: { stream: Socket } }).connection;
