@@ -74,6 +74,6 @@ export async function messaging(guide) {
   guide.tell(
     tier?.used === 20 && tier.remaining === 0,
     `GET /usage tells the app: ${tier?.used} of ${tier?.quota} posts used, until ${tier?.resetsAt}`,
-    'usage: asked without taking anything from the limits',
+    'usage: asked without using up a post',
   );
 }

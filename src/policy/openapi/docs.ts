@@ -3,6 +3,7 @@ import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import type { Config } from '../../platform/config';
 import { pageHeaders } from '../../platform/http';
+import { addBodyExamples } from './body-example';
 import { documentOf } from './document';
 
 /** Swagger UI writes styles into its elements, and its icons lie in its stylesheet. No script is inline. */
@@ -18,6 +19,7 @@ export function mountDocs(app: INestApplication, config: Config, adjust: (docume
     () => {
       const document = documentOf(app, config);
       adjust(document);
+      addBodyExamples(document); // once more, of what was adjusted
       return document;
     },
     {
