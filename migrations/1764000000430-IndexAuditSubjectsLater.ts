@@ -25,7 +25,8 @@ export class IndexAuditSubjectsLater1764000000430 implements MigrationInterface 
         PRIMARY KEY (chain, block)
       );
       CREATE INDEX audit_blocks_by_subject ON audit_blocks USING gin (subjects) WITH (fastupdate = off);
-      CREATE TABLE audit_blocks_due (chain text COLLATE "C" NOT NULL, block bigint NOT NULL, PRIMARY KEY (chain, block));
+      -- By block first: whoever indexes takes the chains in turn.
+      CREATE TABLE audit_blocks_due (chain text COLLATE "C" NOT NULL, block bigint NOT NULL, PRIMARY KEY (block, chain));
       ALTER TABLE audit_blocks ENABLE ROW LEVEL SECURITY;
       ALTER TABLE audit_blocks FORCE ROW LEVEL SECURITY;
       ALTER TABLE audit_blocks_due ENABLE ROW LEVEL SECURITY;
@@ -104,7 +105,7 @@ export class IndexAuditSubjectsLater1764000000430 implements MigrationInterface 
         due record;
         indexed int := 0;
       BEGIN
-        FOR due IN SELECT chain, block FROM public.audit_blocks_due ORDER BY chain, block LIMIT most FOR UPDATE SKIP LOCKED LOOP
+        FOR due IN SELECT chain, block FROM public.audit_blocks_due ORDER BY block, chain LIMIT most FOR UPDATE SKIP LOCKED LOOP
           WITH said AS MATERIALIZED (
             SELECT DISTINCT ${hashOf('due.chain', 'subject')} AS subject, (seq % 128)::int AS place
             FROM public.audit_entries CROSS JOIN LATERAL json_array_elements_text(body -> 'subjects') AS subject

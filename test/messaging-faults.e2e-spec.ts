@@ -175,7 +175,7 @@ describe('posts in a flood', () => {
       expect(most).toBeGreaterThanOrEqual(limit / 2);
     });
 
-    it('are kept while Redis is killed; once it is back it grants what it forgot, and that once', async () => {
+    it('are kept while Redis is killed; once it is back it grants no second allowance', async () => {
       const pid = world.redisPid;
       process.kill(pid, 'SIGKILL');
       await flood.each(12);

@@ -47,8 +47,8 @@ export class AuditTrail {
   private readonly underWay = new Set<readonly Waiting[]>();
   private urgentWasLast = false;
   private lastUrgentAt = -Infinity;
-  /** The batch under way has kept few entries waiting for longer than it should. */
-  private isLate = false;
+  /** A batch under way that has kept few entries waiting for longer than it should. */
+  private late: readonly Waiting[] | undefined;
   private scheduled = false;
   private reconsider: NodeJS.Timeout | undefined;
   private whenIdle: (() => void)[] = [];
@@ -122,10 +122,10 @@ export class AuditTrail {
 
   private get isWorthABatch(): boolean {
     if (this.underWay.size === 0 || this.urgent.size > 0 || this.waitingCount > fewEntries.most) return true;
-    if (this.waitingCount === 0 || this.isLate) return true;
+    if (this.waitingCount === 0 || this.late !== undefined) return true;
     this.reconsider ??= setTimeout(() => {
       this.reconsider = undefined;
-      this.isLate = true;
+      [this.late] = this.underWay;
       this.schedule();
     }, fewEntries.forMs);
     return false;
@@ -197,7 +197,7 @@ export class AuditTrail {
       else for (const { reject } of entries) reject(new AuditUnavailable(error));
     } finally {
       this.underWay.delete(entries);
-      this.isLate = false;
+      if (this.late === entries) this.late = undefined;
       for (const practice of batch.keys()) this.busy.delete(practice);
       if (this.waitingCount > 0) this.schedule();
       else if (this.underWay.size === 0) for (const resolve of this.whenIdle.splice(0)) resolve();

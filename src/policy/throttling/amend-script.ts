@@ -6,9 +6,9 @@ import { prelude, script } from './limit-scripts';
  * `ARGV[1]`: JSON list of `[key, "refund-window", weight, atMs, windowMs]` (one request failed that was admitted at `atMs`),
  * `[key, "refund-plan", weight, atMs, costMicros]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
  * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`,
- * `[key, "tell-window", requests, windowMs, unitMs, used, age]` (so many milliseconds ago Redis itself counted so many
- * requests in the window), `[key, "tell-plan", used, age]`. `ARGV[2]` as in the decision. What is told twice counts once;
- * a refund and a settlement are sent once.
+ * `[key, "tell-window", requests, windowMs, unitMs, times]` (Redis itself granted a request at each of these times),
+ * `[key, "tell-plan", used, age]` (so many milliseconds ago it counted so many on that day). `ARGV[2]` as in the decision. What
+ * is told twice counts once; a refund and a settlement are sent once. Answers the time in ms.
  */
 export const amendScript = script(`${prelude}
 local function times(w)
@@ -72,13 +72,19 @@ for _, call in ipairs(input) do
     redis.call('SET', KEYS[k], packPlan(p), 'PX', tostring(dayLeft + 1000))
   elseif what == 'tell-window' then
     local w = window(value, call[4], call[5])
-    local list, at, old = times(w), ceil((ms - call[7]) / w.unit), 0
-    for i = 1, #list do if list[i] <= at then old = i end end
-    if at * w.unit > ms - call[4] then
-      for _ = old + 1, call[6] do table.insert(list, old + 1, at) end
-      while #list > call[3] do table.remove(list, 1) end
-      if #list > 0 then store(KEYS[k], fromTimes(list, w.unit), call[4]) end
+    local list, known = times(w), {}
+    for i = 1, #list do known[list[i]] = (known[list[i]] or 0) + 1 end
+    for _, time in ipairs(call[6]) do
+      local at = ceil((time < ms and time or ms) / w.unit)
+      if (known[at] or 0) > 0 then
+        known[at] = known[at] - 1
+      elseif at * w.unit > ms - call[4] then
+        list[#list + 1] = at
+      end
     end
+    table.sort(list)
+    while #list > call[3] do table.remove(list, 1) end
+    if #list > 0 then store(KEYS[k], fromTimes(list, w.unit), call[4]) end
   elseif what == 'tell-plan' then
     local p = plan(value)
     if floor((ms - call[4]) / 86400000) == day and p.used < call[3] then
@@ -87,5 +93,5 @@ for _, call in ipairs(input) do
     end
   end
 end
-return 1
+return ms
 `);

@@ -12,6 +12,7 @@ import { callScript } from './script-caller';
 /** Nobody waits for an amendment; a Redis that takes longer is away. */
 const deadlineMs = 1_000;
 const mostInCall = 100;
+const msPerDay = 86_400_000;
 
 interface Amendment {
   readonly key: LimitKey;
@@ -61,10 +62,11 @@ export class Amendments {
         if (key?.isLost) lost.set(key, { key, words: toldOf(key, limit, now) });
       });
     }
+    const { memory } = this.watch;
     await this.send([...refunds, ...lost.values()], withinMs);
     for (const key of lost.keys()) {
       key.isLost = false;
-      key.countsUntilMs = 0;
+      key.memory = memory;
     }
   }
 
@@ -79,11 +81,8 @@ export class Amendments {
         const now = this.clock.now();
         const { memory } = this.watch;
         try {
-          await this.send(part.flatMap((use) => settlementOf(use, memory, now)));
-          for (const { key } of part) {
-            key.memory = memory;
-            key.isLost = false;
-          }
+          const atMs = await this.send(part.flatMap((use) => settlementOf(use, memory, now)));
+          for (const use of part) noteSettled(use, memory, now, atMs);
         } catch (error) {
           this.local.restore(uses);
           throw error;
@@ -102,14 +101,17 @@ export class Amendments {
     }
   };
 
-  private async send(all: readonly Amendment[], withinMs = deadlineMs): Promise<void> {
+  /** Answers the time by Redis' clock. */
+  private async send(all: readonly Amendment[], withinMs = deadlineMs): Promise<number> {
+    let atMs = 0;
     const groups = this.watch.isCluster ? byTag(all, ({ key }) => key.tag) : [all];
     for (const group of groups) {
       if (group.length === 0) continue;
       const keys = group.map(({ key }) => key.name);
       const words = JSON.stringify(group.map((amendment, index) => [index, ...amendment.words]));
-      await callScript(this.redis, amendScript, keys, [words, this.redisMicros()], withinMs);
+      atMs = (await callScript(this.redis, amendScript, keys, [words, this.redisMicros()], withinMs)) as number;
     }
+    return atMs;
   }
 }
 
@@ -135,10 +137,29 @@ function settlementOf({ key, limit, state }: LocalUse, memory: number, now: numb
   }));
 }
 
-function toldOf({ used, usedAt }: LimitKey, limit: Limit, now: number): AmendmentWords {
-  const age = Math.max(0, now - usedAt);
-  if (limit.kind === 'plan') return ['tell-plan', used, age];
-  return ['tell-window', limit.requests, limit.windowMs, unitMs(limit), used, age];
+/** From now on Redis can lose that, too. */
+function noteSettled({ key, limit, state }: LocalUse, memory: number, now: number, atMs: number): void {
+  key.memory = memory;
+  key.isLost = false;
+  const words = state.settlement(now);
+  if (words === undefined) return;
+  if (limit.kind === 'window') {
+    key.noteGrants(
+      state.ages(now).map((age) => atMs - age),
+      limit.windowMs,
+    );
+  } else {
+    const isSameDay = Math.floor(key.usedAt / msPerDay) === Math.floor(now / msPerDay);
+    key.used = (isSameDay ? key.used : 0) + state.granted;
+    key.usedAt = now;
+    key.countsUntilMs = (Math.floor(atMs / msPerDay) + 1) * msPerDay;
+  }
+}
+
+/** Of a window, each process tells what was granted to itself; of a day, what was used on all nodes when it last heard. */
+function toldOf(key: LimitKey, limit: Limit, now: number): AmendmentWords {
+  if (limit.kind === 'plan') return ['tell-plan', key.used, Math.max(0, now - key.usedAt)];
+  return ['tell-window', limit.requests, limit.windowMs, unitMs(limit), key.granted];
 }
 
 function costMicros({ burstRequests, requestsPerSecond }: PlanLimit, weight: number): number {

@@ -20,6 +20,8 @@ interface Pending {
   readonly rule: Rule;
   readonly keys: readonly LimitKey[];
   readonly weight: number;
+  /** Redis was reminded for this request already. */
+  readonly isSecond: boolean;
   readonly resolve: (decision: Decision | Promise<Decision>) => void;
 }
 
@@ -40,10 +42,10 @@ export class DecisionBatches {
     private readonly redisMicros: () => number,
   ) {}
 
-  decide(rule: Rule, keys: readonly LimitKey[], weight: number): Promise<Decision> {
+  decide(rule: Rule, keys: readonly LimitKey[], weight: number, isSecond = false): Promise<Decision> {
     return new Promise((resolve) => {
       if (this.pending.length === 0) setImmediate(this.flush);
-      this.pending.push({ rule, keys, weight, resolve });
+      this.pending.push({ rule, keys, weight, isSecond, resolve });
     });
   }
 
@@ -100,11 +102,12 @@ export class DecisionBatches {
     this.watch.countForgotten(misjudged.length);
     try {
       await this.amendments.remind(misjudged, this.deadlineMs);
+      if (misjudged.some(({ isSecond }) => isSecond)) this.watch.distrust(new Error('Redis loses what it counts'));
     } catch (error) {
       this.watch.distrust(error);
     }
     for (const { rule, keys, weight, resolve } of misjudged)
-      resolve(this.watch.isTrusted ? this.decide(rule, keys, weight) : this.local.decide(rule, keys, weight));
+      resolve(this.watch.isTrusted ? this.decide(rule, keys, weight, true) : this.local.decide(rule, keys, weight));
   }
 }
 
@@ -204,7 +207,8 @@ function noteUse(
     key.assumed = undefined;
     key.memory = memory;
     if (!consumed) return;
-    key.countsUntilMs = limit.kind === 'window' ? decidedAtMs + limit.windowMs : endOfDay(decidedAtMs);
+    if (limit.kind === 'plan') key.countsUntilMs = endOfDay(decidedAtMs);
+    else key.noteGrants(Array<number>(Math.min(weight, limit.requests)).fill(decidedAtMs), limit.windowMs);
     // A heavier request that was refused before waits longer now.
     key.denial = undefined;
   });

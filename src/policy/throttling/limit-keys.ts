@@ -5,6 +5,8 @@ import type { Denial } from './denial';
 
 const mostApps = 50_000;
 const mostWindowsOfApp = 1_000;
+/** Of a window larger than this, only the newest requests can be told to a Redis that lost them. */
+const mostGrants = 1_024;
 
 /** A key in Redis, as this process holds it. */
 export class LimitKey {
@@ -16,6 +18,8 @@ export class LimitKey {
   usedAt = 0;
   /** Until when, by Redis' clock, Redis must have this key, since it granted something to this process under it. */
   countsUntilMs = 0;
+  /** Of a window, when Redis granted what to this process, by Redis' clock; the oldest first, a time for each request. */
+  private readonly grants: number[] = [];
   /** Which of Redis' memories that was (see `RedisWatch.memory`). */
   memory = 0;
   /** Redis has lost this key, and was not told yet. */
@@ -34,6 +38,33 @@ export class LimitKey {
     /** What stands in the braces of the name: all keys with the same tag live in one slot of a Redis Cluster. */
     readonly tag: string,
   ) {}
+
+  /** Notes requests that were granted in a window of that length. */
+  noteGrants(times: readonly number[], windowMs: number): void {
+    const { grants } = this;
+    const isLater = (grants.at(-1) ?? 0) <= (times[0] ?? 0);
+    grants.push(...times);
+    if (!isLater) grants.sort((a, b) => a - b);
+    const newest = grants.at(-1) ?? 0;
+    while (grants.length > mostGrants || (grants[0] ?? newest) + windowMs <= newest) grants.shift();
+    this.countsUntilMs = newest + windowMs;
+  }
+
+  /** Takes back that many of the requests that were granted then. */
+  forgetGrants(atMs: number, requests: number, windowMs: number): void {
+    const { grants } = this;
+    for (let request = 0; request < requests; request += 1) {
+      const found = grants.lastIndexOf(atMs);
+      if (found < 0) break;
+      grants.splice(found, 1);
+    }
+    this.countsUntilMs = grants.length === 0 ? 0 : (grants.at(-1) ?? 0) + windowMs;
+  }
+
+  /** What Redis granted to this process, and when. */
+  get granted(): readonly number[] {
+    return this.grants;
+  }
 }
 
 /** The keys of one app. */

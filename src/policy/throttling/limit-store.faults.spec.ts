@@ -102,22 +102,26 @@ describe('the limit store in a flood, when Redis', () => {
       expect(reports.at(-1)?.remaining).toBe(30);
     });
 
-    it('and is reminded by all that were granted something, counts the requests behind the reminder, too', async () => {
+    it('and is reminded by all processes, counts what each was granted, once, and the requests behind it', async () => {
       const other = await LimitNode.start(world.redisUrl, deadline);
       try {
         const rule = windowRule(20);
         const [here] = keysOf(1) as [LimitKey];
         const there = new LimitKey(here.name, 'x');
-        for (let request = 0; request < 6; request += 1) {
-          await node.store.decide(rule, [here], 1);
-          await other.store.decide(rule, [there], 1);
+        const now = Date.now();
+        for (let request = 0; request < 12; request += 1) {
+          // Two in one millisecond count as one, where each is told by another process.
+          for (const { store } of [node, other]) store.micros = (now + request) * 1000;
+          await (request % 2 === 0 ? node.store.decide(rule, [here], 1) : other.store.decide(rule, [there], 1));
         }
-        for (const { clock } of [node, other]) clock.advance(1_000);
+        for (const { clock, store } of [node, other]) {
+          clock.advance(1_000);
+          store.micros += 1_000_000;
+        }
         process.kill(world.redisPid, 'SIGKILL');
         await decideUntil(() => !node.watch.isTrusted);
         await trusted();
         await until(() => other.watch.isTrusted, 30_000);
-        // This node last heard of 11, the other of 12.
         for (let request = 0; request < 4; request += 1) expect(await granted(rule, [here], 1)).toBe(1);
         const after = [];
         for (let request = 0; request < 10; request += 1) after.push(await other.store.decide(rule, [there], 1));
@@ -125,6 +129,38 @@ describe('the limit store in a flood, when Redis', () => {
       } finally {
         other.stop();
       }
+    });
+
+    it.each([
+      ['emptied', () => node.redis.commands.flushall()],
+      ['not: another connection is no loss', () => Promise.resolve((node.watch.memory += 1))],
+    ])('when it was %s, never counts what has left the window, nor what was given back', async (_, lose) => {
+      const rule = windowRule(10);
+      const [key] = keysOf(1) as [LimitKey];
+      const now = Date.now() * 1000;
+      const at = (seconds: number) => (node.store.micros = now + seconds * 1_000_000);
+      at(0);
+      expect(await granted(rule, [key], 6)).toBe(6);
+      at(59);
+      const decision = await node.store.decide(rule, [key], 1);
+      expect(await granted(rule, [key], 2)).toBe(2);
+      node.store.refund(rule, [key], 1, decision);
+      await until(async () => (await node.store.decide(rule, [key], 0)).reports[0]?.remaining === 2);
+      await lose();
+      at(60);
+      const { reports } = await node.store.decide(rule, [key], 0);
+      expect(reports[0]?.remaining).toBe(8);
+      expect(await granted(rule, [key], 20)).toBe(8);
+    });
+
+    it('after it was told what was granted without it, is told that again', async () => {
+      const rule = windowRule(20);
+      const keys = keysOf(1);
+      node.watch.distrust(new Error('as if Redis were away'));
+      expect(await granted(rule, keys, 12)).toBe(12);
+      await trusted();
+      await node.redis.commands.flushall();
+      expect(await granted(rule, keys, 50)).toBe(8);
     });
 
     it('but had granted nothing to this process, counts from nothing', async () => {
@@ -201,6 +237,21 @@ describe('the limit store in a flood, when Redis', () => {
     expect(reports[0]?.remaining).toBe(10);
     expect(reports[1]?.remaining).toBe(0);
     expect(reports[2]?.remaining).toBe(9_990);
+  });
+
+  it('was away over midnight, is told of today and not of yesterday', async () => {
+    const day = 86_400_000;
+    const rule = ruleOf([{ ...limitsOfPlan.enterprise, requestsPerDay: 50 }]);
+    const key = new LimitKey(freshName(), 'x');
+    node.clock.advance(day - (node.clock.now() % day) - 2_000);
+    node.watch.distrust(new Error('as if Redis were away'));
+    for (let request = 0; request < 50; request += 1)
+      expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
+    expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
+    node.clock.advance(4_000);
+    await trusted();
+    const { reports } = await node.store.decide(rule, [key], 0);
+    expect(reports.at(-1)?.remaining).toBe(50);
   });
 
   it('is away, grants each of several nodes its share', async () => {

@@ -67,8 +67,8 @@ export class LimitStore {
       if (key === undefined) return;
       key.denial = undefined;
       key.used = Math.max(0, key.used - weight);
-      // With the only request in it, a window goes.
-      if (limit.kind === 'window') key.countsUntilMs = 0;
+      if (limit.kind === 'window' && decision.decidedAtMs !== undefined)
+        key.forgetGrants(decision.decidedAtMs, Math.min(weight, limit.requests), limit.windowMs);
     });
     if (decision.decidedAtMs === undefined) this.local.refund(keys, weight);
     else this.amendments.refund(rule, keys, weight, decision.decidedAtMs);

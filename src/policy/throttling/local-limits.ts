@@ -63,9 +63,10 @@ export class LocalLimits {
     const all = [...this.uses.values()];
     this.uses = new Map();
     // Redis may be lost again before it is asked for these keys.
+    const now = this.clock.now();
     for (const { key, state } of all) {
-      key.assumed = state.used;
-      key.assumedAt = this.clock.now();
+      key.assumed = state.used(now);
+      key.assumedAt = state.usedAt(now);
     }
     return all;
   }

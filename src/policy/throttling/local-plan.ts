@@ -25,14 +25,25 @@ export class LocalPlan implements LocalState {
     this.usedHere = this.known = Math.ceil(used / nodes);
   }
 
-  get used(): number {
+  used(now: number): number {
+    this.beginDay(now);
     return this.usedHere * this.nodes;
   }
 
+  usedAt(now: number): number {
+    return now;
+  }
+
+  get granted(): number {
+    return this.usedHere - this.known;
+  }
+
+  ages(): readonly number[] {
+    return [];
+  }
+
   judge(subjects: readonly ReportSubject[], weight: number, now: number): LimitReport[] {
-    const day = Math.floor(now / msPerDay);
-    if (this.day < day) this.usedHere = this.known = 0;
-    this.day = day;
+    this.beginDay(now);
     this.weight = weight;
     this.costMs = 0;
     return subjects.map((subject) =>
@@ -57,12 +68,20 @@ export class LocalPlan implements LocalState {
   }
 
   settlement(now: number): AmendmentWords | undefined {
-    const used = this.usedHere - this.known;
-    if (used === 0) return undefined;
+    this.beginDay(now);
+    const used = this.granted;
+    if (used === 0 && this.fullAt <= now) return undefined;
     const { requestsPerSecond, burstRequests = 0 } = this.limit;
     const micros = requestsPerSecond === undefined ? 0 : tokenMicros(requestsPerSecond);
     const owedTokens = micros === 0 ? 0 : Math.max(0, this.fullAt - now) / this.tokenMs;
     return ['settle-plan', Math.ceil(owedTokens * micros), micros * burstRequests, used];
+  }
+
+  /** Yesterday's requests are not today's. */
+  private beginDay(now: number): void {
+    const day = Math.floor(now / msPerDay);
+    if (this.day < day) this.usedHere = this.known = 0;
+    this.day = day;
   }
 
   private get burst(): number {

@@ -6,7 +6,13 @@ export type AmendmentWords = readonly (string | number | readonly number[])[];
 /** What this process granted under one key while Redis is away, by the process' clock. */
 export interface LocalState {
   /** Requests that count now, on all nodes as far as this one can tell; what Redis knew at the start included. */
-  readonly used: number;
+  used(now: number): number;
+  /** When the newest of them was; of a day's count, any time of that day. */
+  usedAt(now: number): number;
+  /** Requests that Redis must be told of. */
+  readonly granted: number;
+  /** How long ago each of them was granted; of a window alone. */
+  ages(now: number): readonly number[];
   /** Says whether a request of that weight passes, and what it would cost. */
   judge(subjects: readonly ReportSubject[], weight: number, now: number): LimitReport[];
   /** Takes what was judged last. */

@@ -21,8 +21,23 @@ export class LocalWindow implements LocalState {
     this.times = Array.from({ length: this.known }, () => usedAt);
   }
 
-  get used(): number {
+  used(now: number): number {
+    this.forget(now);
     return this.times.length * this.nodes;
+  }
+
+  usedAt(now: number): number {
+    return this.times.at(-1) ?? now;
+  }
+
+  get granted(): number {
+    return this.times.length - this.known;
+  }
+
+  ages(now: number): readonly number[] {
+    const { windowMs } = this.limit;
+    const granted = this.times.slice(this.known);
+    return granted.map((time) => Math.max(0, now - time)).filter((age) => age < windowMs);
   }
 
   judge(subjects: readonly ReportSubject[], weight: number, now: number): LimitReport[] {
@@ -50,8 +65,7 @@ export class LocalWindow implements LocalState {
 
   settlement(now: number): AmendmentWords | undefined {
     const { requests, windowMs } = this.limit;
-    const granted = this.times.slice(this.known);
-    const ages = granted.map((time) => Math.max(0, now - time)).filter((age) => age < windowMs);
+    const ages = this.ages(now);
     return ages.length === 0 ? undefined : ['settle-window', requests, windowMs, unitMs(this.limit), ages];
   }
 
