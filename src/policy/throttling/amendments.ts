@@ -144,10 +144,7 @@ function noteSettled({ key, limit, state }: LocalUse, memory: number, now: numbe
   const words = state.settlement(now);
   if (words === undefined) return;
   if (limit.kind === 'window') {
-    key.noteGrants(
-      state.ages(now).map((age) => atMs - age),
-      limit.windowMs,
-    );
+    for (const age of state.ages(now)) key.noteGrants(atMs - age, 1, limit.windowMs);
   } else {
     const isSameDay = Math.floor(key.usedAt / msPerDay) === Math.floor(now / msPerDay);
     key.used = (isSameDay ? key.used : 0) + state.granted;

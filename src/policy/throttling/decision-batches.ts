@@ -79,14 +79,13 @@ export class DecisionBatches {
     const receivedAt = this.clock.now();
     const { memory } = this.watch;
     const [decidedAtMs = 0] = answer;
-    markLost(batch, decidedAtMs, memory, missingOf(batch, keys, answer));
+    const someAreLost = markLost(batch, decidedAtMs, memory, missingOf(batch, keys, answer));
     let misjudged: (MisjudgedRequest & Pending)[] | undefined;
     let at = 1;
     for (const request of batch) {
       const decision = decisionOf(request.rule, answer, at, decidedAtMs);
       at += request.rule.subjects.length * 2;
-      // Also what was on its way while the loss was found out.
-      if (hasLostKey(request)) {
+      if (someAreLost && request.keys.some((key) => key.isLost)) {
         (misjudged ??= []).push({ ...request, decision });
         continue;
       }
@@ -123,21 +122,23 @@ function missingOf(
   return new Set(answer.slice(at).map((index) => keys[index] ?? ''));
 }
 
-/** Marks the keys that Redis must have had, for all that it granted to this process, and had not. */
+/**
+ * Marks the keys that Redis must have had, for all that it granted to this process, and had not; tells whether there are any,
+ * those included that were found out while this answer was on its way.
+ */
 function markLost(
   batch: readonly Pending[],
   decidedAtMs: number,
   memory: number,
   missing: ReadonlySet<string> | undefined,
-): void {
+): boolean {
+  let some = false;
   for (const { keys } of batch)
-    for (const key of keys)
+    for (const key of keys) {
       if (key.countsUntilMs > decidedAtMs && (key.memory !== memory || missing?.has(key.name))) key.isLost = true;
-}
-
-function hasLostKey({ keys }: Pending): boolean {
-  for (const key of keys) if (key.isLost) return true;
-  return false;
+      some ||= key.isLost;
+    }
+  return some;
 }
 
 /** The calls of a batch, in which each key and each rule is named once. */
@@ -208,7 +209,7 @@ function noteUse(
     key.memory = memory;
     if (!consumed) return;
     if (limit.kind === 'plan') key.countsUntilMs = endOfDay(decidedAtMs);
-    else key.noteGrants(Array<number>(Math.min(weight, limit.requests)).fill(decidedAtMs), limit.windowMs);
+    else key.noteGrants(decidedAtMs, Math.min(weight, limit.requests), limit.windowMs);
     // A heavier request that was refused before waits longer now.
     key.denial = undefined;
   });

@@ -39,15 +39,20 @@ export class LimitKey {
     readonly tag: string,
   ) {}
 
-  /** Notes requests that were granted in a window of that length. */
-  noteGrants(times: readonly number[], windowMs: number): void {
+  /** Notes that so many requests were granted then, in a window of that length. */
+  noteGrants(atMs: number, requests: number, windowMs: number): void {
     const { grants } = this;
-    const isLater = (grants.at(-1) ?? 0) <= (times[0] ?? 0);
-    grants.push(...times);
-    if (!isLater) grants.sort((a, b) => a - b);
-    const newest = grants.at(-1) ?? 0;
-    while (grants.length > mostGrants || (grants[0] ?? newest) + windowMs <= newest) grants.shift();
-    this.countsUntilMs = newest + windowMs;
+    const newest = grants.at(-1) ?? atMs;
+    for (let request = 0; request < requests; request += 1) grants.push(atMs);
+    if (atMs < newest) grants.sort((a, b) => a - b);
+    this.countsUntilMs = Math.max(atMs, newest) + windowMs;
+    // Not one by one: most requests find nothing to forget, or half of it.
+    if ((grants[0] ?? atMs) + windowMs <= atMs)
+      grants.splice(
+        0,
+        grants.findIndex((time) => time + windowMs > atMs),
+      );
+    if (grants.length > 2 * mostGrants) grants.splice(0, grants.length - mostGrants);
   }
 
   /** Takes back that many of the requests that were granted then. */
