@@ -18,6 +18,9 @@ export interface ConnectionSettings {
   readonly onBroken: (error: Error) => void;
 }
 
+/** Those of the runtime role. */
+export const RUNTIME_CONNECTIONS = Symbol('runtime connections');
+
 /** How long a request waits for a connection of its class before it is refused, in milliseconds. */
 const connectionWaitMs = 3_000;
 const connectTimeoutMs = 3_000;
@@ -32,7 +35,7 @@ const planning = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c
 export class Connections {
   private readonly pool: pg.Pool;
   private readonly gate: ClassGate;
-  private readonly line: WaitingLine;
+  private readonly line: WaitingLine<pg.PoolClient>;
   private isWarm = false;
 
   constructor(readonly settings: ConnectionSettings) {
@@ -66,14 +69,19 @@ export class Connections {
    * @throws DatabaseBusy when the class's share stays taken for 3 s, or at once where too many of the class wait already;
    * DatabaseUnavailable when none can be opened
    */
-  async take(workClass: WorkClass): Promise<pg.PoolClient> {
-    if (!this.gate.tryTake(workClass)) await this.wait(workClass);
+  take(workClass: WorkClass): Promise<pg.PoolClient> {
+    return this.gate.tryTake(workClass) ? this.connect(workClass) : this.wait(workClass);
+  }
+
+  /** Takes an idle connection, or opens one. */
+  private async connect(workClass: WorkClass): Promise<pg.PoolClient> {
     try {
       const client = await this.pool.connect();
       if (workClass === 'critical' && !this.isWarm) this.warm();
       return client;
     } catch (error) {
-      this.release(workClass);
+      this.gate.give(workClass);
+      this.line.next(this.gate)?.admit();
       throw translate(error);
     }
   }
@@ -92,10 +100,16 @@ export class Connections {
     });
   }
 
-  /** Gives a connection back; a `broken` one is closed and replaced. */
+  /** Gives a connection back, to whoever waits for one; a `broken` one is closed and replaced. */
   give(client: pg.PoolClient, workClass: WorkClass, broken: boolean): void {
-    client.release(broken);
-    this.release(workClass);
+    this.gate.give(workClass);
+    const next = this.line.next(this.gate);
+    if (next && !broken) {
+      next.admit(client);
+    } else {
+      client.release(broken);
+      next?.admit();
+    }
   }
 
   /**
@@ -132,11 +146,11 @@ export class Connections {
     await this.pool.end();
   }
 
-  private wait(workClass: WorkClass): Promise<void> {
+  private wait(workClass: WorkClass): Promise<pg.PoolClient> {
     return new Promise((resolve, reject) => {
-      const place = this.line.enter(workClass, () => {
+      const place = this.line.enter(workClass, (client) => {
         clearTimeout(timer);
-        resolve();
+        resolve(client ?? this.connect(workClass));
       });
       if (!place) {
         reject(new DatabaseBusy());
@@ -147,11 +161,5 @@ export class Connections {
         reject(new DatabaseBusy());
       }, connectionWaitMs);
     });
-  }
-
-  /** Hands a freed connection to whoever waits and may have it. */
-  private release(workClass: WorkClass): void {
-    this.gate.give(workClass);
-    this.line.admitNext(this.gate);
   }
 }

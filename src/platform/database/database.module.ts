@@ -3,9 +3,10 @@ import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { ClsModule } from 'nestjs-cls';
 import { Config } from '../config';
 import { Log } from '../telemetry';
-import { Connections } from './connections';
+import { Connections, RUNTIME_CONNECTIONS } from './connections';
+import { JointCommits } from './joint-commits';
 import { DatabaseStartupCheck } from './startup-check';
-import { RUNTIME_CONNECTIONS, TenantTransactions, UnitOfWork } from './unit-of-work';
+import { TenantTransactions, UnitOfWork } from './unit-of-work';
 
 /** Longer than any request may take, so that the deadline, which knows more, usually acts first. */
 const statementTimeoutMs = 30_000;
@@ -53,7 +54,7 @@ class RuntimeConnectionsModule implements OnApplicationShutdown {
       new ClsPluginTransactional({ imports: [RuntimeConnectionsModule], adapter: new TenantTransactions() }),
     ]),
   ],
-  providers: [UnitOfWork, DatabaseStartupCheck],
+  providers: [UnitOfWork, JointCommits, DatabaseStartupCheck],
   exports: [UnitOfWork, RuntimeConnectionsModule],
 })
 export class DatabaseModule {}

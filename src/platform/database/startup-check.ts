@@ -1,8 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import type { Connections } from './connections';
+import { type Connections, RUNTIME_CONNECTIONS } from './connections';
 import { statement } from './statement';
 import { Transaction } from './transaction';
-import { RUNTIME_CONNECTIONS } from './unit-of-work';
 
 const roleFlaws = statement<{ flaw: string }>(
   'database.role-flaws',

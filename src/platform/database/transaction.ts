@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
-import type { Connections } from './connections';
+import type { Connections, ConnectionSettings } from './connections';
 import { DatabaseUnavailable, StatementCancelled, translate } from './database.errors';
 import { begin, type Companion, enter, enterReading, type Message, sendAccompanied } from './message';
 import type { Sql, Statement } from './statement';
@@ -66,7 +66,7 @@ export class Transaction implements Sql {
     try {
       const result = await work(transaction);
       if (options.readOnly) transaction.endReading();
-      else await transaction.commit();
+      else if (!transaction.isOver) await transaction.commit();
       return result;
     } catch (error) {
       await transaction.rollback();
@@ -85,7 +85,7 @@ export class Transaction implements Sql {
   ): Promise<Row[]> {
     this.assertOpen(statement);
     if (this.beginning) await this.begunWith(statement);
-    return this.send<Row>({ statement: this.configOf(statement, values), opening: this.takeOpening(), behind });
+    return this.send<Row>({ statement, values, opening: this.takeOpening(), behind });
   }
 
   /**
@@ -97,11 +97,19 @@ export class Transaction implements Sql {
     this.assertOpen(statement);
     if (this.beginning) await this.begunWith(statement);
     if (this.failure) throw this.failure;
-    const sent = { statement: this.configOf(statement, values), opening: this.takeOpening(), behind: [] };
     this.open = false;
-    const rows = await this.send<Row>({ ...sent, thenCommit: true });
-    this.ended = true;
-    return rows;
+    const sent = { statement, values, opening: [] };
+    try {
+      // What goes in one message is one transaction by itself, and has committed when Postgres is ready for the next one.
+      const rows = await (this.begun
+        ? this.send<Row>({ ...sent, behind: [], thenCommit: true })
+        : this.send<Row>({ ...sent, behind: this.entering }));
+      this.ended = true;
+      return rows;
+    } catch (error) {
+      this.failure ??= asError(error);
+      throw error;
+    }
   }
 
   /**
@@ -109,7 +117,7 @@ export class Transaction implements Sql {
    * @throws whatever kept it from being committed
    */
   async commit(): Promise<void> {
-    await this.beginning;
+    if (this.beginning) await this.beginning;
     if (this.failure) throw this.failure;
     if (!this.open) return;
     if (this.options.context?.expired) throw new StatementCancelled();
@@ -135,6 +143,11 @@ export class Transaction implements Sql {
     this.client.query('ROLLBACK').catch(() => undefined);
   }
 
+  /** Whether it was committed by its last statement. */
+  private get isOver(): boolean {
+    return !this.open && this.failure === undefined;
+  }
+
   private async begunWith(statement: Statement<unknown>): Promise<void> {
     await this.beginning;
     this.assertOpen(statement);
@@ -146,8 +159,9 @@ export class Transaction implements Sql {
     if (this.options.context?.expired) throw new StatementCancelled();
   }
 
-  private configOf({ name, text }: Statement<unknown>, values: readonly unknown[]): pg.QueryConfig<unknown[]> {
-    return { ...(this.preparedStatements ? { name } : {}), text, values: values as unknown[] };
+  /** What tells Postgres of the tenant, without what begins a transaction. */
+  private get entering(): readonly Companion[] {
+    return this.opening.slice(1);
   }
 
   /** What the next message begins with. */
@@ -157,9 +171,10 @@ export class Transaction implements Sql {
     return this.opening;
   }
 
-  private async send<Row>(message: Message): Promise<Row[]> {
+  private async send<Row>(message: Omit<Message, 'preparedStatements' | 'onUnopened'>): Promise<Row[]> {
     const onUnopened = () => (this.broken = true);
-    const answer = sendAccompanied<Row>(this.client, { ...message, onUnopened });
+    const { preparedStatements } = this;
+    const answer = sendAccompanied<Row>(this.client, { ...message, preparedStatements, onUnopened });
     if (message.opening.length > 0 && !this.options.readOnly) {
       const done = () => (this.beginning = undefined);
       this.beginning = answer.then(done, done);
@@ -169,8 +184,7 @@ export class Transaction implements Sql {
     } catch (error) {
       const isAnswer = error instanceof pg.DatabaseError;
       if (!isAnswer || translate(error) instanceof DatabaseUnavailable) this.broken = true;
-      // Postgres may never have heard of it, or not have come to the end that stood behind it.
-      if (!isAnswer || message.thenCommit) this.failure ??= error instanceof Error ? error : new Error(String(error));
+      if (!isAnswer) this.failure ??= asError(error); // Postgres may never have heard of it
       throw error;
     }
   }
@@ -187,15 +201,23 @@ export class Transaction implements Sql {
   }
 }
 
-function openingOf({ tenant, readOnly }: TransactionOptions, { settings }: Connections): Companion[] {
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+function openingOf(options: TransactionOptions, { settings }: Connections): Companion[] {
+  const entered = entering(options, settings);
+  if (options.readOnly) return [entered];
+  return options.tenant === undefined && settings.preparedStatements ? [begin] : [begin, entered];
+}
+
+/** What tells Postgres of the tenant whose rows the statements behind it see. */
+export function entering({ tenant, readOnly }: TransactionOptions, settings: ConnectionSettings): Companion {
   if (tenant !== undefined && !tenantPattern.test(tenant))
     throw new Error('The tenant identifier has characters that none may have');
   const { name, text } = readOnly ? enterReading : enter;
-  const limit = `, set_config('statement_timeout', $2, true)`;
   const values = [tenant ?? ''];
-  const entered = settings.preparedStatements
-    ? { name, text, values }
-    : { name, text: text + limit, values: [...values, String(settings.statementTimeoutMs)] };
-  if (readOnly) return [entered];
-  return tenant === undefined && settings.preparedStatements ? [begin] : [begin, entered];
+  if (settings.preparedStatements) return { name, text, values };
+  const limit = `, set_config('statement_timeout', $2, true)`;
+  return { name, text: text + limit, values: [...values, String(settings.statementTimeoutMs)] };
 }

@@ -1,18 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { Transactional, TransactionHost, type TransactionalAdapter } from '@nestjs-cls/transactional';
-import { Context } from '../context';
-import type { Connections } from './connections';
+import { Context, type WorkContext } from '../context';
+import { type Connections, RUNTIME_CONNECTIONS } from './connections';
 import { OutsideTransaction } from './database.errors';
+import { JointCommits } from './joint-commits';
 import type { Companion } from './message';
-import type { Sql, Statement } from './statement';
-import { Transaction } from './transaction';
+import type { Statement } from './statement';
+import { Transaction, type TransactionOptions } from './transaction';
 
 interface Mode {
   readonly readOnly?: boolean;
 }
 
 /** Makes `@Transactional()` open a transaction of the context's tenant and class. */
-export class TenantTransactions implements TransactionalAdapter<Connections, Sql, Mode> {
+export class TenantTransactions implements TransactionalAdapter<Connections, OpenTransaction, Mode> {
   readonly connectionToken = RUNTIME_CONNECTIONS;
   readonly supportsTransactionProxy = false;
 
@@ -22,12 +23,9 @@ export class TenantTransactions implements TransactionalAdapter<Connections, Sql
       wrapWithTransaction: <Result>(
         { readOnly }: Mode,
         work: () => Promise<Result>,
-        setTransaction: (transaction?: Sql) => void,
+        setTransaction: (transaction?: OpenTransaction) => void,
       ): Promise<Result> => {
-        const { current } = context;
-        const workClass = current?.workClass ?? 'standard';
-        const options = { tenant: current?.tenant, workClass, readOnly, context: current };
-        return Transaction.run(connections, options, (transaction) => {
+        return Transaction.run(connections, optionsOf(context.current, readOnly), (transaction) => {
           setTransaction(transaction);
           return work();
         });
@@ -37,9 +35,22 @@ export class TenantTransactions implements TransactionalAdapter<Connections, Sql
   };
 }
 
+function optionsOf(context: WorkContext | undefined, readOnly = false): TransactionOptions {
+  return { tenant: context?.tenant, workClass: context?.workClass ?? 'standard', readOnly, context };
+}
+
+type OpenTransaction = Pick<Transaction, 'query' | 'queryAndCommit' | 'commit' | 'endReading'>;
+
+const refuse = () => Promise.reject(new OutsideTransaction());
+
 /** What repositories get where no transaction is open: it refuses. */
-const outside: Sql = {
-  query: () => Promise.reject(new OutsideTransaction()),
+const outside: OpenTransaction = {
+  query: refuse,
+  queryAndCommit: refuse,
+  commit: refuse,
+  endReading: () => {
+    throw new OutsideTransaction();
+  },
 };
 
 /**
@@ -48,12 +59,15 @@ const outside: Sql = {
  */
 export const ReadOnly = (): MethodDecorator => Transactional<TenantTransactions>({ readOnly: true });
 
-export const RUNTIME_CONNECTIONS = Symbol('runtime connections');
-
 /** The current transaction, for repositories; and the way to open one where a decorator cannot stand. */
 @Injectable()
 export class UnitOfWork {
-  constructor(private readonly host: TransactionHost<TenantTransactions>) {}
+  private readonly context = new Context();
+
+  constructor(
+    private readonly host: TransactionHost<TenantTransactions>,
+    private readonly jointCommits: JointCommits,
+  ) {}
 
   /** Sends a statement in the current transaction. @throws OutsideTransaction when there is none */
   query<Row>(statement: Statement<Row>, values?: readonly unknown[]): Promise<Row[]> {
@@ -61,17 +75,29 @@ export class UnitOfWork {
   }
 
   /** As `query`, behind statements that are sent in the same message and whose results nobody reads. */
-  async queryBehind<Row>(
+  queryBehind<Row>(
     behind: readonly Companion[],
     statement: Statement<Row>,
     values?: readonly unknown[],
   ): Promise<Row[]> {
-    return this.transaction.query(statement, values, behind);
+    return this.host.tx.query(statement, values, behind);
   }
 
   /** Sends a statement and commits the current transaction in one message; it takes no further statement. */
-  async queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
-    return this.transaction.queryAndCommit(statement, values);
+  queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+    return this.host.tx.queryAndCommit(statement, values);
+  }
+
+  /**
+   * Runs a statement as a transaction by itself, of the context's tenant: what it changed is durable once this resolves. It
+   * may be committed together with what other requests change. Must not be called inside of a transaction, of which it would
+   * be no part.
+   * @param lock the first row that the statement locks, and the only one of its table; a name by which all sort it
+   */
+  commitJointly<Row>(statement: Statement<Row>, values: readonly (string | null)[], lock: string): Promise<Row[]> {
+    if (this.host.isTransactionActive())
+      throw new Error(`"${statement.name}" is no part of the transaction that is open`);
+    return this.jointCommits.commit(statement, values, lock, optionsOf(this.context.current));
   }
 
   /** Runs `work` in the current transaction, or in a new one of the context's tenant that commits when it returns. */
@@ -81,17 +107,11 @@ export class UnitOfWork {
 
   /** Ends the current transaction, which must have changed nothing, without waiting for it; it takes no further statement. */
   endReading(): void {
-    this.transaction.endReading();
+    this.host.tx.endReading();
   }
 
   /** Commits the current transaction now, behind the statements already sent; it takes no further statement. */
-  async commit(): Promise<void> {
-    await this.transaction.commit();
-  }
-
-  private get transaction(): Transaction {
-    const { tx } = this.host;
-    if (!(tx instanceof Transaction)) throw new OutsideTransaction();
-    return tx;
+  commit(): Promise<void> {
+    return this.host.tx.commit();
   }
 }

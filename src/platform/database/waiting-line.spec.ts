@@ -20,8 +20,8 @@ describe('WaitingLine', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const gate = new ClassGate(shares);
-        const line = new WaitingLine(shares);
-        const waiting: Place[] = [];
+        const line = new WaitingLine<string>(shares);
+        const waiting: Place<string>[] = [];
         const admitted: number[] = [];
         for (const { of, act } of steps) {
           if (act === 'enter') {
@@ -43,7 +43,7 @@ describe('WaitingLine', () => {
             ];
             const expected = inTurn.find(({ workClass }) => held.tryTake(workClass));
             const already = admitted.length;
-            line.admitNext(gate);
+            line.next(gate)?.admit();
             expect(admitted.slice(already)).toEqual(expected ? [expected.arrival] : []);
             if (expected) waiting.splice(waiting.indexOf(expected), 1);
           }

@@ -1,11 +1,12 @@
 import type { WorkClass } from '../context';
 import type { ClassGate, Shares } from './class-gate';
 
-/** A place in the line. */
-export interface Place {
+/** A place in the line for a `Thing`. */
+export interface Place<Thing> {
   readonly workClass: WorkClass;
   readonly arrival: number;
-  readonly admit: () => void;
+  /** Told that the gate has let one be taken, and which one, if it is at hand. */
+  readonly admit: (thing?: Thing) => void;
 }
 
 /**
@@ -16,10 +17,10 @@ export interface Place {
 const waitersPerConnection: Readonly<Record<WorkClass, number>> = { critical: 64, standard: 16, bulk: 8 };
 
 /** Who waits for a connection: no more of a class than could still be served, critical work first, then who came first. */
-export class WaitingLine {
+export class WaitingLine<Thing> {
   /** The most that may wait, by class; one class's crowd takes no place of another. */
   readonly most: Readonly<Record<WorkClass, number>>;
-  private readonly waiting: Readonly<Record<WorkClass, Set<Place>>> = {
+  private readonly waiting: Readonly<Record<WorkClass, Set<Place<Thing>>>> = {
     critical: new Set(),
     standard: new Set(),
     bulk: new Set(),
@@ -36,7 +37,7 @@ export class WaitingLine {
   }
 
   /** The next place of that class, or `undefined` where as many wait as may. */
-  enter(workClass: WorkClass, admit: () => void): Place | undefined {
+  enter(workClass: WorkClass, admit: Place<Thing>['admit']): Place<Thing> | undefined {
     const ofClass = this.waiting[workClass];
     if (ofClass.size >= this.most[workClass]) return undefined;
     this.arrivals += 1;
@@ -45,25 +46,27 @@ export class WaitingLine {
     return place;
   }
 
-  leave(place: Place): void {
+  leave(place: Place<Thing>): void {
     this.waiting[place.workClass].delete(place);
   }
 
-  /** Admits the first whose class the gate lets take one now, if there is one. */
-  admitNext(gate: ClassGate): void {
-    const [critical, standard, bulk] = [
-      first(this.waiting.critical),
-      first(this.waiting.standard),
-      first(this.waiting.bulk),
-    ];
-    const others = [standard, bulk].sort((one, other) => (one?.arrival ?? 0) - (other?.arrival ?? 0));
-    const next = [critical, ...others].find((place) => place && gate.tryTake(place.workClass));
-    if (!next) return;
-    this.leave(next);
-    next.admit();
+  /** Takes the first out of the line whose class the gate lets take one now, if there is one. */
+  next(gate: ClassGate): Place<Thing> | undefined {
+    const critical = first(this.waiting.critical);
+    const standard = first(this.waiting.standard);
+    const bulk = first(this.waiting.bulk);
+    const [earlier, later] =
+      bulk && (!standard || bulk.arrival < standard.arrival) ? [bulk, standard] : [standard, bulk];
+    const next = admissible(critical, gate) ?? admissible(earlier, gate) ?? admissible(later, gate);
+    if (next) this.leave(next);
+    return next;
   }
 }
 
-function first(places: ReadonlySet<Place>): Place | undefined {
+function first<Thing>(places: ReadonlySet<Place<Thing>>): Place<Thing> | undefined {
   return places.values().next().value;
+}
+
+function admissible<Thing>(place: Place<Thing> | undefined, gate: ClassGate): Place<Thing> | undefined {
+  return place && gate.tryTake(place.workClass) ? place : undefined;
 }

@@ -1,0 +1,182 @@
+import pg from 'pg';
+import { prepareValue } from 'pg/lib/utils';
+import { serialize } from 'pg-protocol';
+import { type Column, Rows } from './rows';
+
+/** One statement of a message. */
+export interface Part {
+  /** By which the connection keeps it prepared; without one it is parsed anew. */
+  readonly name: string | undefined;
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Whether its rows are wanted. */
+  readonly reads: boolean;
+}
+
+/** Statements that go in one message, for one answer: where one fails, none behind it runs. */
+export interface Exchange {
+  readonly parts: readonly Part[];
+  /** Told where one of the first so many fails; the connection is closed then, lest something follow that relies on them. */
+  readonly opening?: { readonly count: number; readonly onFailure: () => void };
+}
+
+/** What the driver's connection can do beyond its published types. */
+interface Wire {
+  readonly stream: { readonly writable: boolean; write(bytes: Buffer): void; destroy(): void };
+}
+
+/** What the driver calls a query's answer with, beyond its published types. */
+interface DriverQuery {
+  submit(wire: Wire): Error | null;
+  handleRowDescription(message: { readonly fields: readonly Column[] }): void;
+  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
+  handleCommandComplete(): void;
+  handleReadyForQuery(): void;
+  handleError(error: Error, wire: Wire): void;
+}
+
+/** A driver that pipelines takes its own queries alone. The text is not sent. */
+const DriverQuery = pg.Query as unknown as new (text: string) => DriverQuery;
+
+/** What a connection knows of a statement by its name. */
+interface Prepared {
+  readonly text: string;
+  /** Whether it may not have been prepared after all: what stood with it failed. */
+  isUncertain: boolean;
+  /** How its rows are read: as long as it is prepared, they have the same columns. `undefined` while that was not told. */
+  rows: Rows | undefined;
+}
+
+const known = new WeakMap<Wire, Map<string, Prepared>>();
+
+const noRows = new Rows([]);
+
+/** An exchange on its way (Frontend/Backend Protocol, 54.2.3). */
+class ExchangeQuery extends DriverQuery {
+  private readonly found: Record<string, unknown>[][];
+  /** Which part the next part of the answer belongs to. */
+  private at = 0;
+  private rows: Rows | undefined;
+  private unreadable: Error | undefined;
+  /** By part, what the connection knows of it; `undefined` where it has no name. */
+  private prepared: readonly (Prepared | undefined)[] = [];
+  /** Those that are prepared with this message. */
+  private readonly fresh: Prepared[] = [];
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly resolve: (found: Record<string, unknown>[][]) => void,
+    private readonly reject: (error: Error) => void,
+  ) {
+    super('');
+    this.found = exchange.parts.map(() => []);
+  }
+
+  override submit(wire: Wire): Error | null {
+    try {
+      const bytes = this.bytesFor(wire);
+      if (wire.stream.writable) wire.stream.write(bytes);
+      return null;
+    } catch (error) {
+      this.doubt();
+      return asError(error);
+    }
+  }
+
+  override handleRowDescription({ fields }: { readonly fields: readonly Column[] }): void {
+    this.rows = new Rows(fields);
+    const prepared = this.prepared[this.at];
+    if (prepared) prepared.rows = this.rows;
+  }
+
+  override handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
+    if (this.unreadable || !this.exchange.parts[this.at]?.reads) return;
+    try {
+      this.rows ??= this.prepared[this.at]?.rows;
+      if (!this.rows) throw new Error('A row came before its columns');
+      this.found[this.at]?.push(this.rows.read(fields));
+    } catch (error) {
+      this.unreadable = asError(error);
+    }
+  }
+
+  override handleCommandComplete(): void {
+    const prepared = this.prepared[this.at];
+    if (prepared && this.exchange.parts[this.at]?.reads) prepared.rows ??= noRows;
+    this.rows = undefined;
+    this.at += 1;
+  }
+
+  override handleReadyForQuery(): void {
+    if (this.unreadable) this.reject(this.unreadable);
+    else this.resolve(this.found);
+  }
+
+  override handleError(error: Error, wire: Wire): void {
+    this.doubt();
+    const { opening } = this.exchange;
+    if (opening && this.at < opening.count) {
+      opening.onFailure();
+      wire.stream.destroy();
+    }
+    Error.captureStackTrace(error); // else it leads to the socket that read it
+    this.reject(error);
+  }
+
+  private bytesFor(wire: Wire): Buffer {
+    const statements = known.get(wire) ?? new Map<string, Prepared>();
+    known.set(wire, statements);
+    const bytes: Buffer[] = [];
+    const prepared: (Prepared | undefined)[] = [];
+    for (const part of this.exchange.parts) {
+      const { values, reads } = part;
+      const it = this.prepare(part, statements, bytes);
+      prepared.push(it);
+      const statement = it && nameOf(part);
+      bytes.push(serialize.bind({ statement, values: values as unknown[], valueMapper: prepareValue }));
+      if (reads && !it?.rows) bytes.push(describe);
+      bytes.push(execute);
+    }
+    bytes.push(serialize.sync());
+    this.prepared = prepared;
+    return Buffer.concat(bytes);
+  }
+
+  private prepare(part: Part, statements: Map<string, Prepared>, bytes: Buffer[]): Prepared | undefined {
+    const { name, text } = part;
+    if (name === undefined) {
+      bytes.push(serialize.parse({ text }));
+      return undefined;
+    }
+    const before = statements.get(name);
+    if (before && before.text !== text) throw new Error(`There are two statements with the name "${name}"`);
+    if (before && !before.isUncertain) return before;
+    if (before) bytes.push(serialize.close({ type: 'S', name: nameOf(part) }));
+    bytes.push(serialize.parse({ name: nameOf(part), text }));
+    const prepared = { text, isUncertain: false, rows: undefined };
+    statements.set(name, prepared);
+    this.fresh.push(prepared);
+    return prepared;
+  }
+
+  private doubt(): void {
+    for (const prepared of this.fresh) prepared.isUncertain = true;
+  }
+}
+
+const describe = serialize.describe({ type: 'P' });
+const execute = serialize.execute();
+
+/** The driver keeps an account of its own of what it prepared itself. */
+const nameOf = ({ name }: Part) => `with.${name ?? ''}`;
+
+/** Sends the parts and gives the rows of each. What is sent meanwhile stands behind it. */
+export function exchange(client: pg.ClientBase, message: Exchange): Promise<Record<string, unknown>[][]> {
+  return new Promise((resolve, reject) => {
+    client.query(new ExchangeQuery(message, resolve, reject) as unknown as pg.Submittable);
+  });
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,201 @@
+import fc from 'fast-check';
+import { Client } from 'pg';
+import { seedPractice } from '../../../test/support/practice';
+import { World } from '../../../test/support/world';
+import { freshContext, type WorkContext } from '../context';
+import { Connections } from './connections';
+import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from './database.errors';
+import { JointCommits } from './joint-commits';
+import { statement } from './statement';
+
+/** $1 the id, $2 what is added to its list. Gives the transaction that did it. */
+const add = statement<{ id: string; transaction: string; list: string }>(
+  'test.add',
+  `UPDATE joint SET list = list || $2 WHERE id = $1
+   RETURNING id, list, pg_current_xact_id()::text AS transaction`,
+);
+const addChecked = statement<{ id: string }>('test.add-checked', `${add.text}, 1 / length($2)`);
+const endSession = statement('test.end-session', 'SELECT pg_terminate_backend(pg_backend_pid())');
+
+describe.each([
+  ['prepared statements', true],
+  ['statements without names', false],
+])('what several requests change, with %s', (_, preparedStatements) => {
+  let world: World;
+  let connections: Connections;
+  let joint: JointCommits;
+  let holder: Client;
+  const ids = Array.from({ length: 40 }, (__, n) => String(n).padStart(2, '0'));
+
+  beforeAll(async () => {
+    world = await World.create();
+    await seedPractice(world, 'a', { patients: 1, slots: 1 });
+    await world.sql(`
+      CREATE TABLE joint (tenant text NOT NULL, id text PRIMARY KEY, list text NOT NULL DEFAULT '');
+      ALTER TABLE joint ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY tenant ON joint USING (tenant = current_setting('gatehouse.tenant', true));
+      GRANT SELECT, UPDATE ON joint TO gatehouse_app`);
+  });
+  beforeEach(async () => {
+    await world.sql(`DELETE FROM joint`);
+    for (const id of ids) await world.sql(`INSERT INTO joint (tenant, id) VALUES ('tenant_${id}', '${id}')`);
+    connections = connect(4);
+    joint = new JointCommits(connections);
+    holder = new Client({ connectionString: world.superuserUrl });
+    await holder.connect();
+  });
+  afterEach(async () => {
+    await holder.end();
+    await connections.close();
+  });
+  afterAll(() => world.end());
+
+  const connect = (total: number) =>
+    new Connections({
+      url: world.environment.DATABASE_URL ?? '',
+      shares: { total, reservedForCritical: 0, mostForBulk: 1 },
+      applicationName: 'test-joint',
+      statementTimeoutMs: 600_000,
+      preparedStatements,
+      onBroken: () => undefined,
+    });
+  const optionsOf = (id: string, context?: WorkContext) =>
+    ({ tenant: `tenant_${id}`, workClass: 'standard', context }) as const;
+  const commit = (id: string, text = 'x', by = joint) => by.commit(add, [id, text], id, optionsOf(id));
+  const lists = async (): Promise<Map<string, string>> => {
+    const rows = await world.sql<{ id: string; list: string }>('SELECT id, list FROM joint ORDER BY id');
+    return new Map(rows.map(({ id, list }) => [id, list]));
+  };
+  const hold = async (id: string) => {
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM joint WHERE id = $1 FOR UPDATE', [id]);
+  };
+
+  it('shares transactions, and each gets its own rows', async () => {
+    const found = await Promise.all(ids.map((id) => commit(id, `list of ${id}`)));
+    expect(found.map(([row]) => row?.id)).toEqual(ids);
+    expect(new Set(found.map(([row]) => row?.transaction)).size).toBe(5);
+    expect([...(await lists()).values()]).toEqual(ids.map((id) => `list of ${id}`));
+  });
+
+  it('is seen and changed under its own tenant alone', async () => {
+    const found = await Promise.all([
+      commit('00'),
+      joint.commit(add, ['01', 'stolen'], '01', optionsOf('02')),
+      joint.commit(add, ['03', 'stolen'], '03', { tenant: undefined, workClass: 'standard' }),
+      commit('04'),
+    ]);
+    expect(found.map((rows) => rows.length)).toEqual([1, 0, 0, 1]);
+    expect((await lists()).get('01')).toBe('');
+    expect((await lists()).get('03')).toBe('');
+  });
+
+  it('of one row keeps, in one transaction, the order in which it came', async () => {
+    const found = await Promise.all(Array.from('abcdefgh', (letter) => commit('07', letter)));
+    expect(new Set(found.map(([row]) => row?.transaction)).size).toBe(1);
+    expect((await lists()).get('07')).toBe('abcdefgh');
+  });
+
+  it('is made by itself where another part of its transaction fails, which fails alone', async () => {
+    const outcomes = await Promise.allSettled([
+      commit('00'),
+      joint.commit(addChecked, ['01', ''], '01', optionsOf('01')),
+      joint.commit(add, ['02', 'NUL \0'], '02', optionsOf('02')),
+      commit('03'),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+    for (const outcome of outcomes.slice(1, 3))
+      expect(outcome.status === 'rejected' && outcome.reason).toBeInstanceOf(ValueRefused);
+    const changed = await lists();
+    expect(ids.slice(0, 4).map((id) => changed.get(id))).toEqual(['x', '', '', 'x']);
+    expect(await commit('00')).toHaveLength(1);
+  });
+
+  it('does not wait for a lock that another one waits for', async () => {
+    await hold('05');
+    const held = commit('05', 'a');
+    const others = await Promise.all([commit('00'), commit('09')]);
+    expect(others.map((rows) => rows.length)).toEqual([1, 1]);
+    // What needs the same lock is kept out of the batches from now on: none of these fails, and none waits.
+    const heldToo = commit('05', 'b');
+    const later = await Promise.all(ids.slice(10, 18).map((id) => commit(id)));
+    expect(new Set(later.map(([row]) => row?.transaction)).size).toBe(1);
+    await holder.query('COMMIT');
+    await Promise.all([held, heldToo]);
+    expect((await lists()).get('05')?.split('').sort().join('')).toBe('ab');
+    // And may share again.
+    const again = await Promise.all([commit('04'), commit('05')]);
+    expect(new Set(again.map(([row]) => row?.transaction)).size).toBe(1);
+  });
+
+  it('never waits for each other in a circle, from whichever process it comes', async () => {
+    const second = connect(4);
+    const bySecond = new JointCommits(second);
+    const made = new Set<string | undefined>();
+    const expected = new Map(ids.map((id) => [id, 0]));
+    const rounds = fc.sample(fc.array(fc.constantFrom(...ids.slice(0, 10)), { minLength: 20, maxLength: 20 }), {
+      numRuns: 40,
+      seed: 1,
+    });
+    for (const round of rounds) {
+      const found = await Promise.all(round.map((id, at) => commit(id, 'x', at % 2 === 0 ? joint : bySecond)));
+      for (const [row] of found) made.add(row?.transaction);
+      for (const id of round) expected.set(id, (expected.get(id) ?? 0) + 1);
+    }
+    await second.close();
+    expect(new Map([...(await lists())].map(([id, { length }]) => [id, length]))).toEqual(expected);
+    // Two of each process a round. What waits in a circle is given up and made by itself.
+    expect(made.size).toBeLessThan(40 * 4 * 1.2);
+  });
+
+  it('leaves with a request that has no time left while it waits for a connection, and not later', async () => {
+    const narrow = connect(1);
+    const by = new JointCommits(narrow);
+    const client = await narrow.take('standard');
+    const context = freshContext({ correlationId: 'c', requestId: 'r', traceparent: undefined });
+    const late = by.commit(add, ['00', 'late'], '00', optionsOf('00', context));
+    const inTime = by.commit(add, ['01', 'in time'], '01', optionsOf('01'));
+    context.expired = true;
+    context.cancelStatement?.();
+    await expect(late).rejects.toBeInstanceOf(StatementCancelled);
+    narrow.give(client, 'standard', false);
+    await inTime;
+    await expect(by.commit(add, ['00', 'late'], '00', optionsOf('00', context))).rejects.toBeInstanceOf(
+      StatementCancelled,
+    );
+    expect((await lists()).get('00')).toBe('');
+    await narrow.close();
+  });
+
+  it('is turned away where too much waits', async () => {
+    const narrow = connect(1);
+    const by = new JointCommits(narrow);
+    const client = await narrow.take('standard');
+    const waiting = Array.from({ length: 96 }, () => commit('00', 'x', by));
+    await expect(commit('01', 'x', by)).rejects.toBeInstanceOf(DatabaseBusy);
+    narrow.give(client, 'standard', false);
+    await Promise.all(waiting);
+    expect((await lists()).get('00')).toHaveLength(96);
+    await narrow.close();
+  });
+
+  it('is not made again where nobody knows whether it was made', async () => {
+    const outcomes = await Promise.allSettled([
+      commit('04'),
+      joint.commit(endSession, [], '05', optionsOf('05')),
+      commit('06'),
+    ]);
+    for (const outcome of outcomes)
+      expect(outcome.status === 'rejected' && outcome.reason).toBeInstanceOf(DatabaseUnavailable);
+    expect((await lists()).get('04')).toBe('');
+    expect(await commit('04')).toHaveLength(1); // on another connection
+  });
+
+  it('is committed by itself where its work is critical or bulk', async () => {
+    const classes = ['critical', 'bulk', 'critical'] as const;
+    const found = await Promise.all(
+      classes.map((workClass, n) => joint.commit(add, [`0${n}`, 'x'], `0${n}`, { tenant: `tenant_0${n}`, workClass })),
+    );
+    expect(new Set(found.map(([row]) => row?.transaction)).size).toBe(3);
+  });
+});
