@@ -10,6 +10,13 @@ export interface Author {
   readonly appId: string;
 }
 
+/** What is to be posted. */
+export interface Draft {
+  readonly text: string;
+  /** The time of the message that it replies to. */
+  readonly threadTs: string | undefined;
+}
+
 /** A channel that is held until the transaction's end, and a message in it. */
 export interface Held {
   /** `undefined` where the workspace has no such channel. */
@@ -21,17 +28,31 @@ export interface Held {
 export class ChatRepository {
   constructor(private readonly unitOfWork: UnitOfWork) {}
 
-  /** Posts, and commits in the same message; `undefined` where the workspace has no such channel. */
-  async postAndCommit(
+  /** Posts, and commits: the message's time, or `undefined` where something stood in its way. */
+  async post(
     workspaceId: string,
     channelId: string,
     { userId, appId }: Author,
-    text: string,
+    { text, threadTs }: Draft,
+  ): Promise<string | undefined> {
+    const values = [workspaceId, channelId, userId, appId, text];
+    const channel = `${workspaceId}/${channelId}`;
+    const [posted] = await (threadTs === undefined
+      ? this.unitOfWork.commitJointly(statements.post, values, channel)
+      : this.unitOfWork.commitJointly(statements.reply, [...values, threadTs], channel));
+    return posted?.ts;
+  }
+
+  /** What the user may do in a channel, and in a thread where one is named; `undefined` where the workspace has no such channel. */
+  async mayPost(
+    workspaceId: string,
+    channelId: string,
+    userId: string,
     threadTs: string | undefined,
-  ): Promise<statements.Posting | undefined> {
-    const values = [workspaceId, channelId, userId, appId, text, threadTs ?? null];
-    const [posting] = await this.unitOfWork.queryAndCommit(statements.post, values);
-    return posting;
+  ): Promise<statements.PostingAccess | undefined> {
+    const values = [workspaceId, channelId, userId, threadTs ?? null];
+    const [access] = await this.unitOfWork.query(statements.mayPost, values);
+    return access;
   }
 
   async channelNamed(workspaceId: string, name: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Transactional } from '../../platform/database';
+import { ReadOnly, Transactional } from '../../platform/database';
 import { type Caller, type DomainError, workspaceOf } from '../../policy';
-import { type Author, ChatRepository } from './chat.repository';
+import { type Author, ChatRepository, type Draft } from './chat.repository';
 import type { NamedMessage, PostMessage, UpdateMessage } from './dto/chat.dto';
 import type { Message } from './entities/message.entity';
 import {
@@ -36,17 +36,29 @@ export class ChatService {
    * a channel have rising times, in the order in which they become visible.
    * @throws NoText, MessageTooLong, ChannelNotFound, NotInChannel, IsArchived, ThreadNotFound
    */
-  @Transactional()
   async post(caller: Caller, request: PostMessage): Promise<Posted> {
-    const text = sayable(request.text);
-    const workspaceId = workspaceOf(caller);
-    const channel = await this.channelOf(workspaceId, request.channel);
-    const author = authorOf(caller);
     const threadTs = request.thread_ts === undefined ? undefined : microsOf(request.thread_ts);
-    const posting = await this.repository.postAndCommit(workspaceId, channel, author, text, threadTs);
-    refuseUnlessMember(posting);
-    if (posting.ts === null) throw new ThreadNotFound();
-    return { channel, message: newMessage(workspaceId, posting.ts, author, text, threadTs) };
+    const draft = { text: sayable(request.text), threadTs };
+    const workspaceId = workspaceOf(caller);
+    const author = authorOf(caller);
+    const channel = await this.channelOf(workspaceId, request.channel);
+    const ts = await this.repository.post(workspaceId, channel, author, draft);
+    if (ts !== undefined) return { channel, message: newMessage(workspaceId, ts, author, draft) };
+    await this.refuseToPost(workspaceId, channel, author, threadTs);
+    return this.post(caller, request); // what stood in its way has gone since
+  }
+
+  /** Says what stands in a message's way, if anything does. */
+  @ReadOnly()
+  private async refuseToPost(
+    workspaceId: string,
+    channel: string,
+    { userId }: Author,
+    threadTs: string | undefined,
+  ): Promise<void> {
+    const access = await this.repository.mayPost(workspaceId, channel, userId, threadTs);
+    refuseUnlessMember(access);
+    if (!access.has_thread) throw new ThreadNotFound();
   }
 
   /**
@@ -84,9 +96,13 @@ export class ChatService {
   }
 
   /** A channel is named by its id, or by `#` and its name. */
-  private async channelOf(workspaceId: string, named: string): Promise<string> {
-    if (!named.startsWith('#')) return named;
-    const id = await this.repository.channelNamed(workspaceId, named.slice(1));
+  private channelOf(workspaceId: string, named: string): string | Promise<string> {
+    return named.startsWith('#') ? this.channelNamed(workspaceId, named.slice(1)) : named;
+  }
+
+  @ReadOnly()
+  private async channelNamed(workspaceId: string, name: string): Promise<string> {
+    const id = await this.repository.channelNamed(workspaceId, name);
     if (id === undefined) throw new ChannelNotFound();
     return id;
   }
@@ -102,13 +118,7 @@ function sayable(text: string | undefined): string {
   return text;
 }
 
-function newMessage(
-  workspaceId: string,
-  ts: string,
-  { userId, appId }: Author,
-  text: string,
-  threadTs: string | undefined,
-): Message {
+function newMessage(workspaceId: string, ts: string, { userId, appId }: Author, { text, threadTs }: Draft): Message {
   return {
     workspace_id: workspaceId,
     ts,
