@@ -22,8 +22,19 @@ export class RolesGuard implements CanActivate {
 }
 
 function tellScopes(response: Response, held: readonly string[], accepted: readonly string[] | undefined): void {
-  response.setHeader('X-OAuth-Scopes', held.filter((scope) => scopeToken.test(scope)).join(','));
-  if (accepted) response.setHeader('X-Accepted-OAuth-Scopes', accepted.join(','));
+  response.setHeader('X-OAuth-Scopes', listed(held));
+  if (accepted) response.setHeader('X-Accepted-OAuth-Scopes', listed(accepted));
+}
+
+/** The lists of callers, who are kept by the authoriser's cache, and of routes, as they stand in a header. */
+const lists = new WeakMap<readonly string[], string>();
+
+function listed(scopes: readonly string[]): string {
+  const known = lists.get(scopes);
+  if (known !== undefined) return known;
+  const list = scopes.filter((scope) => scopeToken.test(scope)).join(',');
+  lists.set(scopes, list);
+  return list;
 }
 
 function holdsAny(held: readonly string[], anyOf: readonly string[]): boolean {
