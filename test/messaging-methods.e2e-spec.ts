@@ -147,6 +147,31 @@ describe('the methods of messaging', () => {
     );
   });
 
+  it('posts, or says why not, while a channel is archived and opened again all the time', async () => {
+    const slacks = await Promise.all(Array.from({ length: 12 }, () => client()));
+    const toggling = new AbortController();
+    const toggle = `UPDATE channels SET is_archived = NOT is_archived WHERE workspace_id = 'Tours' AND id = 'Cours2'`;
+    const toggled = (async () => {
+      while (!toggling.signal.aborted) await world.sql(toggle);
+    })();
+    const outcomes = await Promise.allSettled(
+      slacks.flatMap((slack, app) =>
+        Array.from({ length: 20 }, (_, n) =>
+          slack.chat.postMessage({ channel: 'Cours2', text: `toggled ${app}-${n}` }),
+        ),
+      ),
+    );
+    toggling.abort();
+    await toggled;
+    await world.sql(`UPDATE channels SET is_archived = false WHERE workspace_id = 'Tours' AND id = 'Cours2'`);
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    for (const { reason } of refused) expect(reason).toMatchObject(refusal('is_archived'));
+    const posted = await world.sql(`SELECT FROM messages WHERE channel_id = 'Cours2' AND text LIKE 'toggled %'`);
+    expect(posted).toHaveLength(outcomes.length - refused.length);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(posted.length).toBeGreaterThan(0);
+  });
+
   it('shows a private channel to its members alone', async () => {
     const types = 'public_channel,private_channel';
     const names = async (sub: string) => {
