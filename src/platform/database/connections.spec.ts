@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type pg from 'pg';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
@@ -88,6 +89,19 @@ describe('the connections of a pool', () => {
     give(held, 'bulk');
     await Promise.all(waiting);
     expect(order).toEqual(['c', 'e', 'a', 'b', 'd']);
+  });
+
+  it('are replaced where they broke behind their last answer, before anybody else gets them', async () => {
+    const client = await connections.take('standard');
+    const next = connections.take('standard');
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const broken = once(client, 'error');
+    await world.sql('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+    await broken;
+    give(client, 'standard');
+    const other = await next;
+    await other.query('SELECT 1');
+    give(other, 'standard');
   });
 
   it('are not kept for somebody who waited too long and went away', async () => {

@@ -22,7 +22,7 @@ export interface ConnectionSettings {
 export const RUNTIME_CONNECTIONS = Symbol('runtime connections');
 
 /** How long a request waits for a connection of its class before it is refused, in milliseconds. */
-const connectionWaitMs = 3_000;
+export const connectionWaitMs = 3_000;
 const connectTimeoutMs = 3_000;
 /**
  * Each statement has one text for one plan; left to itself, Postgres would plan a list anew each time, for longer than it runs.
@@ -104,7 +104,7 @@ export class Connections {
   give(client: pg.PoolClient, workClass: WorkClass, broken: boolean): void {
     this.gate.give(workClass);
     const next = this.line.next(this.gate);
-    if (next && !broken) {
+    if (next && !broken && isAlive(client)) {
       next.admit(client);
     } else {
       client.release(broken);
@@ -162,4 +162,10 @@ export class Connections {
       }, connectionWaitMs);
     });
   }
+}
+
+/** Whether a connection can be used again, as the driver's pool asks it, beyond its published types. */
+function isAlive(client: pg.PoolClient): boolean {
+  const { _queryable, _ending } = client as unknown as { readonly _queryable: boolean; readonly _ending: boolean };
+  return _queryable && !_ending;
 }

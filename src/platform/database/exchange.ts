@@ -18,6 +18,10 @@ export interface Exchange {
   readonly parts: readonly Part[];
   /** Told where one of the first so many fails; the connection is closed then, lest something follow that relies on them. */
   readonly opening?: { readonly count: number; readonly onFailure: () => void };
+  /** Told which part Postgres refused; as many as there are, where it was the end. */
+  readonly onRefused?: (part: number) => void;
+  /** After how long without an answer the connection is closed, in milliseconds: a server that is gone says nothing. */
+  readonly limitMs?: number;
 }
 
 /** What the driver's connection can do beyond its published types. */
@@ -27,6 +31,8 @@ interface Wire {
 
 /** What the driver calls a query's answer with, beyond its published types. */
 interface DriverQuery {
+  /** Set by the driver where it watches over the time of a query. */
+  callback: ((error: Error | null) => void) | undefined;
   submit(wire: Wire): Error | null;
   handleRowDescription(message: { readonly fields: readonly Column[] }): void;
   handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
@@ -62,6 +68,8 @@ class ExchangeQuery extends DriverQuery {
   private prepared: readonly (Prepared | undefined)[] = [];
   /** Those that are prepared with this message. */
   private readonly fresh: Prepared[] = [];
+  private isSent = false;
+  private limit: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly exchange: Exchange,
@@ -76,6 +84,9 @@ class ExchangeQuery extends DriverQuery {
     try {
       const bytes = this.bytesFor(wire);
       if (wire.stream.writable) wire.stream.write(bytes);
+      this.isSent = true;
+      const { limitMs } = this.exchange;
+      if (limitMs !== undefined) this.limit = setTimeout(() => wire.stream.destroy(), limitMs);
       return null;
     } catch (error) {
       this.doubt();
@@ -108,19 +119,27 @@ class ExchangeQuery extends DriverQuery {
   }
 
   override handleReadyForQuery(): void {
+    this.end(this.unreadable);
     if (this.unreadable) this.reject(this.unreadable);
     else this.resolve(this.found);
   }
 
   override handleError(error: Error, wire: Wire): void {
+    this.end(error);
     this.doubt();
-    const { opening } = this.exchange;
-    if (opening && this.at < opening.count) {
+    const { opening, onRefused } = this.exchange;
+    if (error instanceof pg.DatabaseError) onRefused?.(this.at);
+    if (opening && this.isSent && this.at < opening.count) {
       opening.onFailure();
       wire.stream.destroy();
     }
     Error.captureStackTrace(error); // else it leads to the socket that read it
     this.reject(error);
+  }
+
+  private end(error: Error | undefined): void {
+    clearTimeout(this.limit);
+    this.callback?.(error ?? null);
   }
 
   private bytesFor(wire: Wire): Buffer {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { seedPractice } from '../../../test/support/practice';
+import { SlowWay } from '../../../test/support/slow-way';
 import { World } from '../../../test/support/world';
 import { freshContext, type WorkContext } from '../context';
-import { Connections } from './connections';
+import { Connections, type ConnectionSettings } from './connections';
 import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from './database.errors';
 import { JointCommits } from './joint-commits';
 import { statement } from './statement';
@@ -50,7 +51,7 @@ describe.each([
   });
   afterAll(() => world.end());
 
-  const connect = (total: number) =>
+  const connect = (total: number, settings: Partial<ConnectionSettings> = {}) =>
     new Connections({
       url: world.environment.DATABASE_URL ?? '',
       shares: { total, reservedForCritical: 0, mostForBulk: 1 },
@@ -58,6 +59,7 @@ describe.each([
       statementTimeoutMs: 600_000,
       preparedStatements,
       onBroken: () => undefined,
+      ...settings,
     });
   const optionsOf = (id: string, context?: WorkContext) =>
     ({ tenant: `tenant_${id}`, workClass: 'standard', context }) as const;
@@ -113,19 +115,80 @@ describe.each([
 
   it('does not wait for a lock that another one waits for', async () => {
     await hold('05');
-    const held = commit('05', 'a');
+    const held = [commit('05', 'a'), commit('05', 'b')];
     const others = await Promise.all([commit('00'), commit('09')]);
-    expect(others.map((rows) => rows.length)).toEqual([1, 1]);
+    expect(new Set(others.map(([row]) => row?.transaction)).size).toBe(1);
     // What needs the same lock is kept out of the batches from now on: none of these fails, and none waits.
-    const heldToo = commit('05', 'b');
+    held.push(commit('05', 'c'));
     const later = await Promise.all(ids.slice(10, 18).map((id) => commit(id)));
     expect(new Set(later.map(([row]) => row?.transaction)).size).toBe(1);
     await holder.query('COMMIT');
-    await Promise.all([held, heldToo]);
-    expect((await lists()).get('05')?.split('').sort().join('')).toBe('ab');
+    await Promise.all(held);
+    expect((await lists()).get('05')).toBe('abc');
     // And may share again.
     const again = await Promise.all([commit('04'), commit('05')]);
     expect(new Set(again.map(([row]) => row?.transaction)).size).toBe(1);
+  });
+
+  it('shares again soon after one failed, though more and more is to be done', async () => {
+    const made = new Set<string | undefined>();
+    let posts = 0;
+    const client = async () => {
+      for (let n = 0; n < 40; n += 1) {
+        const [row] = await commit('05');
+        if (n < 20) continue;
+        made.add(row?.transaction);
+        posts += 1;
+      }
+    };
+    const bad = joint.commit(addChecked, ['05', ''], '05', optionsOf('05'));
+    await Promise.all([expect(bad).rejects.toBeInstanceOf(ValueRefused), ...Array.from({ length: 12 }, client)]);
+    expect(posts / made.size).toBeGreaterThan(2);
+  });
+
+  it('goes on over the same connection without the one that failed, which waits for another', async () => {
+    const narrow = connect(1);
+    const by = new JointCommits(narrow);
+    const bad = by.commit(addChecked, ['01', ''], '01', optionsOf('01'));
+    const good = [commit('00', 'x', by), commit('02', 'x', by)];
+    // The line is full as soon as the connection is taken: 16 may wait for it.
+    const readers = Array.from({ length: 16 }, async () => {
+      await Promise.resolve();
+      narrow.give(await narrow.take('standard'), 'standard', false);
+    });
+    expect((await Promise.all(good)).map((rows) => rows.length)).toEqual([1, 1]);
+    await expect(bad).rejects.toBeInstanceOf(ValueRefused);
+    await Promise.all(readers);
+    await narrow.close();
+  });
+
+  it('is turned away where too much waits for one lock, and that turns nobody else away', async () => {
+    await hold('05');
+    const held = [commit('05')];
+    await commit('00'); // behind the batch that gave the lock up
+    held.push(...Array.from({ length: 16 }, () => commit('05')));
+    await expect(commit('05')).rejects.toBeInstanceOf(DatabaseBusy);
+    expect(await Promise.all(Array.from({ length: 96 }, () => commit('01')))).toHaveLength(96);
+    await holder.query('COMMIT');
+    await Promise.all(held);
+    expect((await lists()).get('05')).toHaveLength(17);
+  });
+
+  it('is carried by the lane that has a place in the line, where the line has no other', async () => {
+    const narrow = connect(1);
+    const by = new JointCommits(narrow);
+    const client = await narrow.take('standard');
+    const readers = Array.from({ length: 15 }, async () =>
+      narrow.give(await narrow.take('standard'), 'standard', false),
+    );
+    const first = commit('00', 'x', by);
+    await new Promise(setImmediate);
+    const second = Array.from({ length: 10 }, () => commit('01', 'x', by));
+    await new Promise(setImmediate);
+    narrow.give(client, 'standard', false);
+    await Promise.all([first, ...second, ...readers]);
+    expect((await lists()).get('01')).toHaveLength(10);
+    await narrow.close();
   });
 
   it('never waits for each other in a circle, from whichever process it comes', async () => {
@@ -189,6 +252,19 @@ describe.each([
       expect(outcome.status === 'rejected' && outcome.reason).toBeInstanceOf(DatabaseUnavailable);
     expect((await lists()).get('04')).toBe('');
     expect(await commit('04')).toHaveLength(1); // on another connection
+  });
+
+  it('is given up where Postgres says nothing more', async () => {
+    const way = await SlowWay.start(world.environment.DATABASE_URL ?? '');
+    const far = connect(4, { url: way.url, statementTimeoutMs: 200 });
+    const by = new JointCommits(far);
+    await commit('00', 'a', by);
+    way.lateMs = 5_000;
+    await expect(commit('00', 'b', by)).rejects.toBeInstanceOf(DatabaseUnavailable);
+    way.lateMs = 0;
+    await commit('00', 'c', by);
+    await far.close();
+    way.end();
   });
 
   it('is committed by itself where its work is critical or bulk', async () => {
