@@ -45,7 +45,7 @@ export class ChatService {
     const ts = await this.repository.post(workspaceId, channel, author, draft);
     if (ts !== undefined) return { channel, message: newMessage(workspaceId, ts, author, draft) };
     await this.refuseToPost(workspaceId, channel, author, threadTs);
-    return this.post(caller, request); // what stood in its way has gone since
+    return this.post(caller, request); // what stood in its way has gone since; the deadline ends it
   }
 
   /** Says what stands in a message's way, if anything does. */

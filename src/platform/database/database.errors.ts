@@ -77,3 +77,8 @@ export function translate(error: unknown): unknown {
     ? new DatabaseUnavailable(error)
     : error;
 }
+
+/** What was thrown, as an error whatever it was. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

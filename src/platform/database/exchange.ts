@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { prepareValue } from 'pg/lib/utils';
 import { serialize } from 'pg-protocol';
+import { asError } from './database.errors';
 import { type Column, Rows } from './rows';
 
 /** One statement of a message. */
@@ -194,8 +195,4 @@ export function exchange(client: pg.ClientBase, message: Exchange): Promise<Reco
   return new Promise((resolve, reject) => {
     client.query(new ExchangeQuery(message, resolve, reject) as unknown as pg.Submittable);
   });
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import pg from 'pg';
 import { connectionWaitMs, type Connections, RUNTIME_CONNECTIONS } from './connections';
-import { DatabaseBusy, DatabaseUnavailable, StatementCancelled } from './database.errors';
+import { asError, DatabaseBusy, DatabaseUnavailable, StatementCancelled } from './database.errors';
 import { exchange, type Part } from './exchange';
 import { type Companion, enteringJointly, partOf } from './message';
 import type { Statement } from './statement';
@@ -228,10 +228,6 @@ const mayEndSession = /^(08|53|57P|58|XX)/;
 /** Whether Postgres has said that nothing of the transaction was kept. Otherwise nobody knows. */
 function rolledBack(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code !== undefined && !mayEndSession.test(error.code);
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function remove<Item>(items: Item[], item: Item): boolean {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
 import type { Connections, ConnectionSettings } from './connections';
-import { DatabaseUnavailable, StatementCancelled, translate } from './database.errors';
+import { asError, DatabaseUnavailable, StatementCancelled, translate } from './database.errors';
 import { begin, type Companion, enter, enterReading, type Message, sendAccompanied } from './message';
 import type { Sql, Statement } from './statement';
 
@@ -199,10 +199,6 @@ export class Transaction implements Sql {
       this.broken = true;
     }
   }
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function openingOf(options: TransactionOptions, { settings }: Connections): Companion[] {
