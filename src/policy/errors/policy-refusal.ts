@@ -13,7 +13,7 @@ export interface RefusalExtras {
   readonly reason?: string;
 }
 
-/** A policy's "no", in the words of RFC 9457. */
+/** A policy's "no", in the words of RFC 9457. Has no stack trace: it would tell nobody anything, and a flood costs one each time. */
 export class PolicyRefusal extends Error {
   constructor(
     readonly status: number,
@@ -24,6 +24,9 @@ export class PolicyRefusal extends Error {
     readonly detail: string,
     readonly extras: RefusalExtras = {},
   ) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(detail);
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
