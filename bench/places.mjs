@@ -1,5 +1,6 @@
 // @ts-check
 import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 
@@ -69,6 +70,19 @@ export function ranked(rank, command, args) {
   if (rank === 'first' && mayGoFirst) return ['nice', ['-n', '-10', command, ...args]];
   if (rank === 'last') return ['nice', ['-n', '10', command, ...args]];
   return [command, args];
+}
+
+const niceness = { first: -10, last: 10 };
+
+/**
+ * Where the kernel shares a core among sessions first ("autogroup") and by niceness only within each, a rank holds for the
+ * session: the process must lead one of its own.
+ * @param {Rank} rank @param {number | undefined} leader
+ */
+export function rankGroup(rank, leader) {
+  const file = `/proc/${leader}/autogroup`;
+  if (rank === undefined || (rank === 'first' && !mayGoFirst) || !existsSync(file)) return;
+  writeFileSync(file, String(niceness[rank]));
 }
 
 // Without the right to it, "nice" runs the command all the same: so it is asked which rank it got.

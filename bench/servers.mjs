@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL, fileURLToPath } from 'node:url';
-import { pinned, ranked, root, scratch } from './places.mjs';
+import { pinned, ranked, rankGroup, root, scratch } from './places.mjs';
 
 /**
  * @typedef {object} Server
@@ -163,8 +163,9 @@ export async function stopAll() {
  */
 export async function runScript(script, input, { place = 'load', rank } = {}) {
   const [command, args] = pinned(place, process.execPath, [fileURLToPath(new URL(script, import.meta.url))]);
-  const child = spawn(...ranked(rank, command, args));
+  const child = spawn(...ranked(rank, command, args), { detached: rank !== undefined });
   running.add(child);
+  rankGroup(rank, child.pid);
   let out = '',
     err = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
