@@ -19,20 +19,18 @@ export class ClassGate {
 
   /** Takes one for that class, or says `false` at once. */
   tryTake(workClass: WorkClass): boolean {
-    const others = this.standard + this.bulk;
-    if (others + this.critical >= this.shares.total) return false;
-    if (workClass === 'critical') {
-      this.critical += 1;
-      return true;
-    }
-    if (others >= this.shares.total - this.shares.reservedForCritical) return false;
-    if (workClass === 'standard') {
-      this.standard += 1;
-      return true;
-    }
-    if (this.bulk >= this.shares.mostForBulk) return false;
-    this.bulk += 1;
+    if (!this.hasRoom(workClass)) return false;
+    this[workClass] += 1;
     return true;
+  }
+
+  /** Whether that class may take one. */
+  hasRoom(workClass: WorkClass): boolean {
+    const { total, reservedForCritical, mostForBulk } = this.shares;
+    const others = this.standard + this.bulk;
+    if (others + this.critical >= total) return false;
+    if (workClass === 'critical') return true;
+    return others < total - reservedForCritical && (workClass === 'standard' || this.bulk < mostForBulk);
   }
 
   /** Gives back what `tryTake` gave to that class. */

@@ -136,6 +136,25 @@ export class Connections {
     await requestCancel(client, connectTimeoutMs);
   }
 
+  /** Whether that class gets a connection without waiting for it. */
+  hasRoom(workClass: WorkClass): boolean {
+    return this.gate.hasRoom(workClass);
+  }
+
+  /** Whether somebody waits who would get what that class, which holds one, gives back. */
+  isAwaited(workClass: WorkClass): boolean {
+    if (this.line.isEmpty) return false;
+    this.gate.give(workClass);
+    const isAwaited = this.line.hasNext(this.gate);
+    this.gate.tryTake(workClass);
+    return isAwaited;
+  }
+
+  /** The most that may wait for a connection, of that class. */
+  mostWaiting(workClass: WorkClass): number {
+    return this.line.most[workClass];
+  }
+
   /** Connections in use by that class now. */
   held(workClass: WorkClass): number {
     return this.gate.held(workClass);

@@ -21,6 +21,8 @@ export interface Message {
   readonly preparedStatements: boolean;
   /** Told where something of the opening failed: the connection is closed then. */
   readonly onUnopened: () => void;
+  /** After how long without an answer the connection is closed, in milliseconds. */
+  readonly limitMs?: number;
 }
 
 /** What a transaction begins with: itself, the tenant whose rows it sees, and the promise to change none. */
@@ -44,13 +46,14 @@ const commit = { name: 'gatehouse.commit', text: 'COMMIT', values: [] } as const
  * them fails, none that stands behind it runs.
  */
 export async function sendAccompanied<Row>(client: pg.ClientBase, message: Message): Promise<Row[]> {
-  const { opening, behind, statement, values, thenCommit, preparedStatements, onUnopened } = message;
+  const { opening, behind, statement, values, thenCommit, preparedStatements, onUnopened, limitMs } = message;
   const parts: Part[] = [];
   for (const companion of opening) parts.push(partOf(companion, companion.values, false, preparedStatements));
   for (const companion of behind) parts.push(partOf(companion, companion.values, false, preparedStatements));
   parts.push(partOf(statement, values, true, preparedStatements));
   if (thenCommit) parts.push(partOf(commit, commit.values, false, preparedStatements));
-  const found = await exchange(client, { parts, opening: { count: opening.length, onFailure: onUnopened } });
+  const within = limitMs === undefined ? {} : { limitMs };
+  const found = await exchange(client, { parts, opening: { count: opening.length, onFailure: onUnopened }, ...within });
   return (found[opening.length + behind.length] ?? []) as Row[];
 }
 

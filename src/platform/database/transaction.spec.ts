@@ -2,6 +2,7 @@ import { seedPractice } from '../../../test/support/practice';
 import { World } from '../../../test/support/world';
 import { Connections } from './connections';
 import { statement } from './statement';
+import { Reading, Readings } from './reading';
 import { Transaction } from './transaction';
 
 const tenantNow = statement<{ tenant: string }>(
@@ -14,7 +15,8 @@ const setName = statement('test.set-name', 'UPDATE patients SET last_name = $1')
 const rename = statement('test.rename', `UPDATE patients SET last_name = 'Changed'`);
 
 const write = { tenant: 'practice_a', workClass: 'standard' } as const;
-const read = { ...write, readOnly: true } as const;
+type Run = <Result>(work: (sql: Pick<Transaction, 'query'>) => Promise<Result>) => Promise<Result>;
+
 const none = { tenant: undefined, workClass: 'standard' } as const;
 
 describe.each([
@@ -24,6 +26,9 @@ describe.each([
   let world: World;
   let connections: Connections;
   let broken: Error[];
+  let readings: Readings;
+  const read: Run = (work) => Reading.run(readings, write, work);
+  const change: Run = (work) => Transaction.run(connections, write, work);
 
   beforeAll(async () => {
     world = await World.create();
@@ -36,6 +41,7 @@ describe.each([
       preparedStatements,
       onBroken: (error) => broken.push(error),
     });
+    readings = new Readings(connections);
   });
   beforeEach(() => (broken = []));
   afterAll(async () => {
@@ -44,20 +50,18 @@ describe.each([
   });
 
   it('cannot change a row where it only reads', async () => {
-    await expect(Transaction.run(connections, read, (sql) => sql.query(rename))).rejects.toThrow(
-      /read-only transaction/,
-    );
-    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+    await expect(read((sql) => sql.query(rename))).rejects.toThrow(/read-only transaction/);
+    expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
   });
 
   it('leaves the one connection without its tenant and able to write, though nobody waited for its end', async () => {
     const other = { tenant: 'practice_b', workClass: 'standard' } as const;
     const results = await Promise.all([
-      Transaction.run(connections, read, (sql) => sql.query(tenantNow)),
-      Transaction.run(connections, other, (sql) => sql.query(tenantNow)),
-      Transaction.run(connections, none, (sql) => sql.query(tenantNow)),
+      read((sql) => sql.query(tenantNow)),
+      Reading.run(readings, other, (sql) => sql.query(tenantNow)),
+      Reading.run(readings, none, (sql) => sql.query(tenantNow)),
       Transaction.run(connections, other, (sql) => sql.query(rename)),
-      Transaction.run(connections, none, (sql) => sql.query(names)),
+      Reading.run(readings, none, (sql) => sql.query(names)),
     ]);
     expect(results.slice(0, 2).flat()).toEqual([{ tenant: 'practice_a' }, { tenant: 'practice_b' }]);
     expect(results[2]).toEqual([{ tenant: '' }]);
@@ -66,8 +70,8 @@ describe.each([
   });
 
   it('has its tenant in each statement, sent one behind the other or after its answer', async () => {
-    for (const options of [read, write]) {
-      const seen = await Transaction.run(connections, options, async (sql) => [
+    for (const run of [read, change]) {
+      const seen = await run(async (sql) => [
         ...(await Promise.all([sql.query(tenantNow), sql.query(names)])),
         await sql.query(tenantNow),
       ]);
@@ -81,7 +85,7 @@ describe.each([
       await sql.query(divide);
     });
     await expect(failing).rejects.toThrow(/value was refused/);
-    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+    expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
   });
 
   it('is not committed where a failure of its first statement was overlooked', async () => {
@@ -91,16 +95,14 @@ describe.each([
 
   it('leaves the connection to others where Postgres refused its only statement', async () => {
     const missing = statement<{ one: number }>('test.missing', 'SELECT 1 AS one FROM made_later');
-    for (const options of [read, write]) {
-      await expect(Transaction.run(connections, options, (sql) => sql.query(missing))).rejects.toThrow(/made_later/);
-      await expect(Transaction.run(connections, options, (sql) => sql.query(divide))).rejects.toThrow(
-        /value was refused/,
-      );
+    for (const run of [read, change]) {
+      await expect(run((sql) => sql.query(missing))).rejects.toThrow(/made_later/);
+      await expect(run((sql) => sql.query(divide))).rejects.toThrow(/value was refused/);
     }
     await world.sql('CREATE TABLE made_later AS SELECT 1; GRANT SELECT ON made_later TO gatehouse_app');
     // The same name on the same connection: what never was prepared is not taken for prepared.
-    for (const options of [read, write]) {
-      expect(await Transaction.run(connections, options, (sql) => sql.query(missing))).toEqual([{ one: 1 }]);
+    for (const run of [read, change]) {
+      expect(await run((sql) => sql.query(missing))).toEqual([{ one: 1 }]);
     }
     await world.sql('DROP TABLE made_later');
     expect(broken).toEqual([]);
@@ -114,10 +116,8 @@ describe.each([
       await sql.query(names),
     ]);
     expect(seen.flat().map(({ name }) => name)).toEqual(['First', 'Third', 'Third']);
-    for (const options of [write, read]) {
-      const failing = Transaction.run(connections, options, (sql) =>
-        sql.query(rename, [], [{ ...divide, values: [] }, named('Fourth')]),
-      );
+    for (const run of [change, read]) {
+      const failing = run((sql) => sql.query(rename, [], [{ ...divide, values: [] }, named('Fourth')]));
       await expect(failing).rejects.toThrow(/value was refused/);
     }
     expect(await Transaction.run(connections, write, (sql) => sql.query(names, [], [named('Last0001')]))).toEqual([
@@ -132,7 +132,7 @@ describe.each([
       await expect(sql.query(names)).rejects.toThrow(/after its transaction had ended/);
     });
     await committed;
-    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
+    expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
     const failed = Transaction.run(connections, write, async (sql) => {
       await sql.query(setName, ['Lost']);
       await sql.queryAndCommit(divide, []);
@@ -143,12 +143,12 @@ describe.each([
       await sql.queryAndCommit(setName, ['Lost']);
     });
     await expect(overlooked).rejects.toThrow(/transaction is aborted/);
-    expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
+    expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
     await Transaction.run(connections, write, (sql) => sql.queryAndCommit(setName, ['Last0001']));
   });
 
   it('takes no statement once it has ended', async () => {
-    const late = Transaction.run(connections, read, async (sql) => {
+    const late = Reading.run(readings, write, async (sql) => {
       sql.endReading();
       await sql.query(names);
     });
@@ -172,7 +172,7 @@ describe.each([
         await send(sql).catch(() => undefined);
       });
       await expect(done).rejects.toThrow('unsayable');
-      expect(await Transaction.run(connections, read, (sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+      expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
       for (let n = 0; n < 2; n += 1)
         await Transaction.run(connections, write, (sql) => sql.query(setName, ['Last0001']));
     }
@@ -213,21 +213,22 @@ describe.each([
 
   if (preparedStatements)
     it.each([
-      ['begin', write],
-      ['enter', write],
-      ['enter-reading', read],
-    ])('runs nothing where "%s" fails before it, and gives the connection up', async (lost, options) => {
+      ['begin', () => change],
+      ['enter', () => change],
+      ['enter-reading', () => read],
+    ])('runs nothing where "%s" fails before it, and gives the connection up', async (lost, runOf) => {
+      const run = runOf();
       await world.sql('CREATE TABLE free (n int); GRANT ALL ON free TO gatehouse_app');
       const forget = statement(`test.forget-${lost}`, `DEALLOCATE "with.gatehouse.${lost}"`);
       const note = statement(`test.note-${lost}`, 'INSERT INTO free VALUES (1)');
-      await Transaction.run(connections, options, (sql) => sql.query(names)); // on this connection it is known
+      await run((sql) => sql.query(names)); // on this connection it is known
       await Transaction.run(connections, write, (sql) => sql.query(forget));
-      const failing = Transaction.run(connections, options, (sql) =>
+      const failing = run((sql) =>
         Promise.allSettled([sql.query(rename), sql.query(note)]).then((outcomes) => {
           for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
         }),
       );
-      const next = Transaction.run(connections, read, (sql) => sql.query(names));
+      const next = read((sql) => sql.query(names));
       await expect(failing).rejects.toThrow();
       expect(await next).toEqual([{ name: 'Last0001' }]);
       expect(await world.sql('SELECT FROM free')).toHaveLength(0);

@@ -2,7 +2,7 @@ import pg from 'pg';
 import type { WorkClass, WorkContext } from '../context';
 import type { Connections, ConnectionSettings } from './connections';
 import { asError, DatabaseUnavailable, StatementCancelled, translate } from './database.errors';
-import { begin, type Companion, enter, enterReading, type Message, sendAccompanied } from './message';
+import { begin, type Companion, enter, type Message, sendAccompanied } from './message';
 import type { Sql, Statement } from './statement';
 
 /** What a transaction is told when it begins. */
@@ -10,8 +10,6 @@ export interface TransactionOptions {
   /** The tenant whose rows it may see; `undefined` sees none. */
   readonly tenant: string | undefined;
   readonly workClass: WorkClass;
-  /** Postgres refuses a change, and the result is not kept waiting for the end of the transaction. */
-  readonly readOnly?: boolean | undefined;
   /** Where the deadline's cancellation is registered. */
   readonly context?: WorkContext | undefined;
 }
@@ -21,8 +19,7 @@ const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /**
  * One open transaction. What begins it travels with the first statement, `COMMIT` may travel with the last, so a unit of work
- * of one statement costs two round trips at most. One that only reads costs one: each of its statements is a transaction by
- * itself, since none of what it reads is locked, and at READ COMMITTED each has a snapshot of its own in any case.
+ * of one statement costs two round trips at most.
  */
 export class Transaction implements Sql {
   private open = true;
@@ -65,8 +62,7 @@ export class Transaction implements Sql {
     if (context) context.cancelStatement = cancel;
     try {
       const result = await work(transaction);
-      if (options.readOnly) transaction.endReading();
-      else if (!transaction.isOver) await transaction.commit();
+      if (!transaction.isOver) await transaction.commit();
       return result;
     } catch (error) {
       await transaction.rollback();
@@ -93,7 +89,6 @@ export class Transaction implements Sql {
    * @throws what the statement does, or what another one did before: then nothing is committed
    */
   async queryAndCommit<Row>(statement: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
-    if (this.options.readOnly) throw new Error('A transaction that only reads has nothing to commit');
     this.assertOpen(statement);
     if (this.beginning) await this.begunWith(statement);
     if (this.failure) throw this.failure;
@@ -137,7 +132,7 @@ export class Transaction implements Sql {
   endReading(): void {
     if (!this.open) return;
     this.open = false;
-    if (!this.begun || this.options.readOnly) return;
+    if (!this.begun) return;
     this.ended = true;
     // A failure here is a lost connection, which tells its owner itself.
     this.client.query('ROLLBACK').catch(() => undefined);
@@ -166,7 +161,7 @@ export class Transaction implements Sql {
 
   /** What the next message begins with. */
   private takeOpening(): readonly Companion[] {
-    if (this.begun && !this.options.readOnly) return [];
+    if (this.begun) return [];
     this.begun = true;
     return this.opening;
   }
@@ -175,7 +170,7 @@ export class Transaction implements Sql {
     const onUnopened = () => (this.broken = true);
     const { preparedStatements } = this;
     const answer = sendAccompanied<Row>(this.client, { ...message, preparedStatements, onUnopened });
-    if (message.opening.length > 0 && !this.options.readOnly) {
+    if (message.opening.length > 0) {
       const done = () => (this.beginning = undefined);
       this.beginning = answer.then(done, done);
     }
@@ -191,7 +186,7 @@ export class Transaction implements Sql {
 
   private async rollback(): Promise<void> {
     this.open = false;
-    if (!this.begun || this.ended || this.options.readOnly) return;
+    if (!this.begun || this.ended) return;
     try {
       await this.client.query('ROLLBACK');
     } catch {
@@ -203,15 +198,17 @@ export class Transaction implements Sql {
 
 function openingOf(options: TransactionOptions, { settings }: Connections): Companion[] {
   const entered = entering(options, settings);
-  if (options.readOnly) return [entered];
   return options.tenant === undefined && settings.preparedStatements ? [begin] : [begin, entered];
 }
 
 /** What tells Postgres of the tenant whose rows the statements behind it see. */
-export function entering({ tenant, readOnly }: TransactionOptions, settings: ConnectionSettings): Companion {
+export function entering(
+  { tenant }: TransactionOptions,
+  settings: ConnectionSettings,
+  { name, text }: Omit<Companion, 'values'> = enter,
+): Companion {
   if (tenant !== undefined && !tenantPattern.test(tenant))
     throw new Error('The tenant identifier has characters that none may have');
-  const { name, text } = readOnly ? enterReading : enter;
   const values = [tenant ?? ''];
   if (settings.preparedStatements) return { name, text, values };
   const limit = `, set_config('statement_timeout', $2, true)`;

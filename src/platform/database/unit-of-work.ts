@@ -5,6 +5,7 @@ import { type Connections, RUNTIME_CONNECTIONS } from './connections';
 import { OutsideTransaction } from './database.errors';
 import { JointCommits } from './joint-commits';
 import type { Companion } from './message';
+import { Reading, Readings } from './reading';
 import type { Statement } from './statement';
 import { Transaction, type TransactionOptions } from './transaction';
 
@@ -19,24 +20,27 @@ export class TenantTransactions implements TransactionalAdapter<Connections, Ope
 
   readonly optionsFactory = (connections: Connections) => {
     const context = new Context();
+    const readings = new Readings(connections);
     return {
       wrapWithTransaction: <Result>(
         { readOnly }: Mode,
         work: () => Promise<Result>,
         setTransaction: (transaction?: OpenTransaction) => void,
       ): Promise<Result> => {
-        return Transaction.run(connections, optionsOf(context.current, readOnly), (transaction) => {
+        const within = (transaction: OpenTransaction) => {
           setTransaction(transaction);
           return work();
-        });
+        };
+        const options = optionsOf(context.current);
+        return readOnly ? Reading.run(readings, options, within) : Transaction.run(connections, options, within);
       },
       getFallbackInstance: () => outside,
     };
   };
 }
 
-function optionsOf(context: WorkContext | undefined, readOnly = false): TransactionOptions {
-  return { tenant: context?.tenant, workClass: context?.workClass ?? 'standard', readOnly, context };
+function optionsOf(context: WorkContext | undefined): TransactionOptions {
+  return { tenant: context?.tenant, workClass: context?.workClass ?? 'standard', context };
 }
 
 type OpenTransaction = Pick<Transaction, 'query' | 'queryAndCommit' | 'commit' | 'endReading'>;
@@ -53,10 +57,7 @@ const outside: OpenTransaction = {
   },
 };
 
-/**
- * Runs the method in a transaction that may only read (or in the one that is open already), and gives its result without
- * waiting for the transaction's end.
- */
+/** Runs the method in a transaction that may only read, or in the one that is open already. */
 export const ReadOnly = (): MethodDecorator => Transactional<TenantTransactions>({ readOnly: true });
 
 /** The current transaction, for repositories; and the way to open one where a decorator cannot stand. */

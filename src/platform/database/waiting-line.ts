@@ -46,8 +46,17 @@ export class WaitingLine<Thing> {
     return place;
   }
 
+  get isEmpty(): boolean {
+    return classes.every((workClass) => this.waiting[workClass].size === 0);
+  }
+
   leave(place: Place<Thing>): void {
     this.waiting[place.workClass].delete(place);
+  }
+
+  /** Whether `next` would find somebody. */
+  hasNext(gate: ClassGate): boolean {
+    return classes.some((workClass) => this.waiting[workClass].size > 0 && gate.hasRoom(workClass));
   }
 
   /** Takes the first out of the line whose class the gate lets take one now, if there is one. */
@@ -62,6 +71,8 @@ export class WaitingLine<Thing> {
     return next;
   }
 }
+
+const classes = ['critical', 'standard', 'bulk'] as const;
 
 function first<Thing>(places: ReadonlySet<Place<Thing>>): Place<Thing> | undefined {
   return places.values().next().value;
