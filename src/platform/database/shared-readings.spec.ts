@@ -83,16 +83,24 @@ describe('readings that share connections', () => {
     expect(pids.size).toBe(1);
   });
 
-  it('are answered over another where they stand behind a slow one', async () => {
-    open(3);
+  it('are answered over others where they stand behind slow ones, and run no second time', async () => {
+    open(4);
     await hold(1);
-    const slowOnes = [read('practice_a', slow, [1]), read('practice_a', slow, [1])];
+    await hold(2);
+    const first = read('practice_a', slow, [1]);
+    await until(async () => (await held()).length === 1);
+    const second = read('practice_a', slow, [2]);
     await until(async () => (await held()).length === 2);
-    const behind = ['practice_b', 'practice_c', 'practice_d', 'practice_e'].map((of) => quick(of));
-    expect(await Promise.all(behind)).toEqual(['practice_b', 'practice_c', 'practice_d', 'practice_e']);
-    expect(await held()).toHaveLength(2);
+    // One of these is slow as well, and stands behind the first.
+    const third = read('practice_a', slow, [2]);
+    const tenants = ['practice_b', 'practice_c', 'practice_d', 'practice_e'];
+    expect(await Promise.all(tenants.map((of) => quick(of)))).toEqual(tenants);
+    await until(async () => (await held()).length === 3);
+    await holder.query('SELECT pg_advisory_unlock(1)');
+    await first;
+    await until(async () => (await held()).length === 2);
     await release();
-    await Promise.all(slowOnes);
+    await Promise.all([second, third]);
   });
 
   it('are answered where one before them is cancelled, which Postgres gives up', async () => {
@@ -164,6 +172,14 @@ describe('readings that share connections', () => {
     await holder.query('SELECT pg_advisory_unlock(1)');
     await first;
     expect(await next).toBe('practice_c');
+  });
+
+  it('tell why they fail, not why the one before them did not prepare their statement', async () => {
+    open(1);
+    const missing = statement('test.missing', 'SELECT FROM nowhere');
+    for (const outcome of await Promise.allSettled([1, 2, 3].map(() => read('practice_a', missing))))
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { message: /"nowhere" does not exist/ } });
+    expect(await quick('practice_b')).toBe('practice_b');
   });
 
   it('are sent again where one before them loses the connection', async () => {

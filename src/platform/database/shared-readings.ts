@@ -8,8 +8,8 @@ import { type Message, sendAccompanied } from './message';
 const usualLanes = 2;
 /** Readings that share one: Postgres has the next at hand when it has answered one, and is not put to sleep between them. */
 const mostOnLane = 8;
-/** What stands behind one for longer is sent again over another connection. */
-const slowMs = 20;
+/** A connection takes no more once Postgres is at one for longer, and what stands behind it is sent over others. */
+const slowMs = 50;
 
 /** A message that changes nothing, a transaction by itself. */
 export type ReadingMessage = Pick<Message, 'opening' | 'behind' | 'statement' | 'values'>;
@@ -25,23 +25,23 @@ interface Wanted {
   readonly message: ReadingMessage;
   readonly resolve: (rows: unknown[]) => void;
   readonly reject: (error: unknown) => void;
-  /** Refuses it when it has waited for a connection for too long. */
+  /** Refuses it when it has waited for too long to be sent. */
   timer: NodeJS.Timeout | undefined;
-  /** Where it is expected to be answered; of another lane only the rows count. */
+  /** Where it is to be answered; what another lane, where it was sent before, says of it does not count. */
   lane: Lane | undefined;
-  /** Behind a slow one it is sent again once; whatever it stands behind then, it waits for. */
-  wasSentAgain: boolean;
   isOver: boolean;
-  isCancelled: boolean;
 }
 
 /** A connection with what was sent over it and is not answered, in its order. */
 interface Lane {
   readonly client: pg.PoolClient;
   readonly sent: Wanted[];
-  /** Runs while something stands behind what Postgres is at. */
+  /** Asks whether Postgres is at one for too long. */
   watch: NodeJS.Timeout | undefined;
+  /** Whether it takes no more, and is left when the first that it has is answered. */
+  isRetired: boolean;
   isBroken: boolean;
+  isLeft: boolean;
 }
 
 /**
@@ -49,8 +49,8 @@ interface Lane {
  * connection: it is sent without waiting for the answer to the one before. Fewer processes of Postgres do the same work then,
  * with warmer caches and fewer changes from one to the other.
  *
- * What stands behind a slow one, or one that is cancelled or loses the connection, is sent again over another; the first
- * answer counts. A connection is given back once all is answered, and takes nothing more while somebody waits for one.
+ * What stands behind one that is slow, or is cancelled, or loses the connection, is sent again, over a connection of its own.
+ * A connection takes nothing more while somebody waits for one, and is given back once all is answered.
  */
 export class SharedReadings {
   /** Those that take more. */
@@ -71,8 +71,7 @@ export class SharedReadings {
   send(message: ReadingMessage): UnderWay {
     let cancel: () => void = () => undefined;
     const rows = new Promise<unknown[]>((resolve, reject) => {
-      const state = { timer: undefined, lane: undefined, wasSentAgain: false, isOver: false, isCancelled: false };
-      const wanted: Wanted = { message, resolve, reject, ...state };
+      const wanted: Wanted = { message, resolve, reject, timer: undefined, lane: undefined, isOver: false };
       cancel = () => this.cancel(wanted);
       this.enter(wanted);
     });
@@ -84,7 +83,8 @@ export class SharedReadings {
     if (lane) this.sendOver(lane, wanted);
     else if (this.waiting.length >= this.mostWaiting) wanted.reject(new DatabaseBusy());
     else {
-      this.waiting.push(this.patient(wanted));
+      wanted.timer = setTimeout(() => this.end(wanted, () => wanted.reject(new DatabaseBusy())), connectionWaitMs);
+      this.waiting.push(wanted);
       this.openMore();
     }
   }
@@ -92,11 +92,6 @@ export class SharedReadings {
   /** As for connections themselves, without those that are about to be sent. */
   private get mostWaiting(): number {
     return this.connections.mostWaiting(this.workClass) + this.opening * mostOnLane;
-  }
-
-  private patient(wanted: Wanted): Wanted {
-    wanted.timer = setTimeout(() => this.end(wanted, () => wanted.reject(new DatabaseBusy())), connectionWaitMs);
-    return wanted;
   }
 
   /** The one with the fewest, unless another connection is to be had. */
@@ -107,35 +102,36 @@ export class SharedReadings {
     return best;
   }
 
-  /** Where no connection is free, one place in the line is for all that wait here. */
+  /** Where none is at hand, those that wait here wait in the line, with as many places as connections they would fill. */
   private openMore(): void {
     const wanted = Math.ceil(this.waiting.length / mostOnLane);
-    while (this.opening < wanted && this.connections.hasRoom(this.workClass)) void this.open();
-    if (wanted > 0 && this.opening === 0 && this.lanes.size === 0) void this.open();
+    while (this.opening < wanted && (this.lanes.size === 0 || this.connections.hasRoom(this.workClass)))
+      void this.open();
   }
 
   private async open(): Promise<void> {
+    const those = [...this.waiting];
     this.opening += 1;
+    let lane: Lane;
     try {
-      const client = await this.connections.take(this.workClass);
-      this.opening -= 1;
-      const lane: Lane = { client, sent: [], watch: undefined, isBroken: false };
-      this.lanes.add(lane);
-      this.fill(lane); // as many as may, whoever else waits: it was this class's turn
-      this.leave(lane);
+      lane = await this.take(false);
     } catch (error) {
       this.opening -= 1;
-      // Else another lane takes them.
-      if (this.opening > 0 || this.lanes.size > 0) return;
-      for (const wanted of [...this.waiting]) this.end(wanted, () => wanted.reject(error));
+      if (this.opening > 0 || this.lanes.size > 0) return; // another lane takes them
+      for (const wanted of those) if (!wanted.lane) this.end(wanted, () => wanted.reject(error));
+      this.openMore(); // for who came meanwhile, and has not waited for long
+      return;
     }
+    this.opening -= 1;
+    this.lanes.add(lane);
+    this.fill(lane); // as many as may, whoever else waits: it was this class's turn
+    if (lane.sent.length === 0) this.leave(lane);
+    this.openMore();
   }
 
-  /** Sends what waits, unless the connection is wanted by somebody else. */
-  private goOn(lane: Lane): void {
-    if (lane.isBroken || this.connections.isAwaited(this.workClass)) this.lanes.delete(lane);
-    if (this.lanes.has(lane)) this.fill(lane);
-    this.leave(lane);
+  private async take(isRetired: boolean): Promise<Lane> {
+    const client = await this.connections.take(this.workClass);
+    return { client, sent: [], watch: undefined, isRetired, isBroken: false, isLeft: false };
   }
 
   private fill(lane: Lane): void {
@@ -147,33 +143,23 @@ export class SharedReadings {
     }
   }
 
-  /** Gives the connection back where it has nothing to do. */
-  private leave(lane: Lane): void {
-    if (lane.sent.length === 0) {
-      this.lanes.delete(lane);
-      clearTimeout(lane.watch);
-      this.connections.give(lane.client, this.workClass, lane.isBroken);
-    }
-    this.openMore();
-  }
-
   private sendOver(lane: Lane, wanted: Wanted): void {
     wanted.lane = lane;
     lane.sent.push(wanted);
-    if (lane.sent.length === 2) this.watch(lane);
+    if (lane.sent.length === 1) this.watch(lane);
     const { preparedStatements, statementTimeoutMs } = this.connections.settings;
     const onUnopened = () => (lane.isBroken = true);
     const limitMs = 2 * statementTimeoutMs;
     sendAccompanied(lane.client, { ...wanted.message, preparedStatements, onUnopened, limitMs }).then(
       (rows) => {
-        this.end(wanted, () => wanted.resolve(rows));
+        if (wanted.lane === lane) this.end(wanted, () => wanted.resolve(rows));
         this.answered(lane, wanted);
       },
       (error: unknown) => {
         const told = translate(error);
         if (!(error instanceof pg.DatabaseError) || told instanceof DatabaseUnavailable) lane.isBroken = true;
-        if (lane.isBroken) this.sendAgain(lane, behind(lane, wanted));
-        if (wanted.lane === lane) this.end(wanted, () => wanted.reject(told));
+        if (wanted.lane === lane && !lane.isRetired && wasUnprepared(error)) void this.sendAlone(wanted);
+        else if (wanted.lane === lane) this.end(wanted, () => wanted.reject(told));
         this.answered(lane, wanted);
       },
     );
@@ -182,33 +168,54 @@ export class SharedReadings {
   private watch(lane: Lane): void {
     clearTimeout(lane.watch);
     lane.watch = setTimeout(() => {
-      this.sendAgain(
-        lane,
-        lane.sent.slice(1).filter(({ wasSentAgain }) => !wasSentAgain),
-      );
+      const [first] = lane.sent;
+      // Where it was this process that was late, the answer is read before this is asked.
+      setImmediate(() => {
+        if (lane.sent[0] === first) this.retire(lane, 1);
+      });
     }, slowMs);
   }
 
   private answered(lane: Lane, wanted: Wanted): void {
+    if (lane.isLeft) return;
     remove(lane.sent, wanted);
-    const [next] = lane.sent;
-    if (next) lane.watch?.refresh();
-    if (next?.isCancelled) this.cancelWhatRuns(lane);
-    this.goOn(lane);
+    lane.watch?.refresh();
+    if (lane.isBroken) this.retire(lane, 0);
+    if (this.connections.isAwaited(this.workClass)) this.lanes.delete(lane);
+    if (this.lanes.has(lane)) this.fill(lane);
+    if (lane.isRetired || lane.sent.length === 0) this.leave(lane);
+    this.openMore();
   }
 
-  /** The lane takes nothing more. */
-  private sendAgain(lane: Lane, those: readonly Wanted[]): void {
+  /** Lets it take no more, and sends what it has, from that place on, over others. */
+  private retire(lane: Lane, from: number): void {
     this.lanes.delete(lane);
-    const again = those.filter((wanted) => !wanted.isOver && wanted.lane === lane);
-    for (const wanted of again) {
-      wanted.wasSentAgain = true;
-      wanted.lane = undefined;
-      this.patient(wanted);
+    lane.isRetired = true;
+    for (const wanted of lane.sent.slice(from)) if (wanted.lane === lane && !wanted.isOver) void this.sendAlone(wanted);
+  }
+
+  /** As if connections were not shared. */
+  private async sendAlone(wanted: Wanted): Promise<void> {
+    wanted.lane = undefined;
+    try {
+      const lane = await this.take(true);
+      if (wanted.isOver) this.leave(lane);
+      else this.sendOver(lane, wanted);
+    } catch (error) {
+      this.end(wanted, () => wanted.reject(error));
     }
-    this.waiting.unshift(...again);
-    for (const other of [...this.lanes]) this.goOn(other);
-    this.openMore();
+  }
+
+  /** Gives the connection back. What it still has is to be answered elsewhere, or by nobody: then it is closed. */
+  private leave(lane: Lane): void {
+    this.lanes.delete(lane);
+    lane.isLeft = true;
+    clearTimeout(lane.watch);
+    if (lane.sent.length > 0) {
+      lane.isBroken = true;
+      this.cancelWhatRuns(lane);
+    }
+    this.connections.give(lane.client, this.workClass, lane.isBroken);
   }
 
   private cancel(wanted: Wanted): void {
@@ -216,11 +223,10 @@ export class SharedReadings {
     const { lane } = wanted;
     this.end(wanted, () => wanted.reject(new StatementCancelled()));
     if (!lane) return;
-    wanted.isCancelled = true;
-    // The cancellation may arrive late: the connection is given up, and nothing stays on it that it could hit.
-    lane.isBroken = true;
-    this.sendAgain(lane, behind(lane, wanted));
-    if (lane.sent[0] === wanted) this.cancelWhatRuns(lane);
+    this.retire(lane, 1);
+    if (lane.sent[0] !== wanted) return;
+    lane.isBroken = true; // the cancellation may arrive late, and must hit nobody else
+    this.cancelWhatRuns(lane);
   }
 
   private cancelWhatRuns({ client }: Lane): void {
@@ -236,8 +242,11 @@ export class SharedReadings {
   }
 }
 
-function behind({ sent }: Lane, wanted: Wanted): readonly Wanted[] {
-  return sent.slice(sent.indexOf(wanted) + 1);
+const unknownStatement = '26000';
+
+/** Whether it relied on one before it that was to prepare its statement, and failed. */
+function wasUnprepared(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === unknownStatement;
 }
 
 function remove(from: Wanted[], wanted: Wanted): void {
