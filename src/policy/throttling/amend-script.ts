@@ -6,8 +6,8 @@ import { prelude, script } from './limit-scripts';
  * `ARGV[1]`: JSON list of `[key, "refund-window", weight, atMs, windowMs]` (one request failed that was admitted at `atMs`),
  * `[key, "refund-plan", weight, atMs, costMicros]`, `[key, "settle-window", requests, windowMs, unitMs, ages]` (this
  * node admitted requests so many milliseconds ago without asking), `[key, "settle-plan", debtMicros, mostMicros, used]`,
- * `[key, "tell-window", requests, windowMs, unitMs, times]` (Redis itself granted a request at each of these times),
- * `[key, "tell-plan", used, age]` (so many milliseconds ago it counted so many on that day). `ARGV[2]` as in the decision. What
+ * `[key, "tell-window", requests, windowMs, unitMs, times, node]` (Redis itself granted a request to this node at each of these
+ * times), `[key, "tell-plan", used, age]` (so many milliseconds ago it counted so many on that day). `ARGV[2]` as in the decision. What
  * is told twice counts once; a refund and a settlement are sent once. Answers the time in ms.
  */
 export const amendScript = script(`${prelude}
@@ -74,13 +74,21 @@ for _, call in ipairs(input) do
     local w = window(value, call[4], call[5])
     local list, known = times(w), {}
     for i = 1, #list do known[list[i]] = (known[list[i]] or 0) + 1 end
+    -- Who has told of what was lost: of others the list knows nothing, though they were granted something at the same time.
+    local tellers = value and redis.call('GET', KEYS[k] .. '!')
+    local isNew = tellers and not string.find(tellers, call[7], 1, true)
+    local wasKnown = false
     for _, time in ipairs(call[6]) do
       local at = ceil((time < ms and time or ms) / w.unit)
-      if (known[at] or 0) > 0 then
+      if not isNew and (known[at] or 0) > 0 then
         known[at] = known[at] - 1
+        wasKnown = true
       elseif at * w.unit > ms - call[4] then
         list[#list + 1] = at
       end
+    end
+    if isNew or not (tellers or wasKnown) then
+      redis.call('SET', KEYS[k] .. '!', (tellers or '') .. call[7], 'PX', call[4] + w.unit)
     end
     table.sort(list)
     while #list > call[3] do table.remove(list, 1) end

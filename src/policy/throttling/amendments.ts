@@ -59,7 +59,7 @@ export class Amendments {
     for (const { rule, keys } of requests) {
       rule.parts.forEach(({ limit }, index) => {
         const key = keys[index];
-        if (key?.isLost) lost.set(key, { key, words: toldOf(key, limit, now) });
+        if (key?.isLost) lost.set(key, { key, words: this.toldOf(key, limit, now) });
       });
     }
     const { memory } = this.watch;
@@ -81,7 +81,7 @@ export class Amendments {
         const now = this.clock.now();
         const { memory } = this.watch;
         try {
-          const atMs = await this.send(part.flatMap((use) => settlementOf(use, memory, now)));
+          const atMs = await this.send(part.flatMap((use) => this.settlementOf(use, memory, now)));
           for (const use of part) noteSettled(use, memory, now, atMs);
         } catch (error) {
           this.local.restore(uses);
@@ -90,6 +90,22 @@ export class Amendments {
         uses = uses.slice(mostInCall);
       }
     }
+  }
+
+  /** Where Redis forgot what it had counted itself, that comes first. */
+  private settlementOf({ key, limit, state }: LocalUse, memory: number, now: number): Amendment[] {
+    const isForgotten = key.isLost || (key.countsUntilMs > 0 && key.memory !== memory);
+    const granted = state.settlement(now);
+    return [...(isForgotten ? [this.toldOf(key, limit, now)] : []), ...(granted ? [granted] : [])].map((words) => ({
+      key,
+      words,
+    }));
+  }
+
+  /** Of a window, each process tells what was granted to itself; of a day, what was used on all nodes when it last heard. */
+  private toldOf(key: LimitKey, limit: Limit, now: number): AmendmentWords {
+    if (limit.kind === 'plan') return ['tell-plan', key.used, Math.max(0, now - key.usedAt)];
+    return ['tell-window', limit.requests, limit.windowMs, unitMs(limit), key.granted, this.watch.node];
   }
 
   private readonly flush = (): void => {
@@ -127,16 +143,6 @@ function refundsOf(rule: Rule, keys: readonly LimitKey[], weight: number, admitt
   });
 }
 
-/** Where Redis forgot what it had counted itself, that comes first. */
-function settlementOf({ key, limit, state }: LocalUse, memory: number, now: number): Amendment[] {
-  const isForgotten = key.isLost || (key.countsUntilMs > 0 && key.memory !== memory);
-  const granted = state.settlement(now);
-  return [...(isForgotten ? [toldOf(key, limit, now)] : []), ...(granted ? [granted] : [])].map((words) => ({
-    key,
-    words,
-  }));
-}
-
 /** From now on Redis can lose that, too. */
 function noteSettled({ key, limit, state }: LocalUse, memory: number, now: number, atMs: number): void {
   key.memory = memory;
@@ -151,12 +157,6 @@ function noteSettled({ key, limit, state }: LocalUse, memory: number, now: numbe
     key.usedAt = now;
     key.countsUntilMs = (Math.floor(atMs / msPerDay) + 1) * msPerDay;
   }
-}
-
-/** Of a window, each process tells what was granted to itself; of a day, what was used on all nodes when it last heard. */
-function toldOf(key: LimitKey, limit: Limit, now: number): AmendmentWords {
-  if (limit.kind === 'plan') return ['tell-plan', key.used, Math.max(0, now - key.usedAt)];
-  return ['tell-window', limit.requests, limit.windowMs, unitMs(limit), key.granted];
 }
 
 function costMicros({ burstRequests, requestsPerSecond }: PlanLimit, weight: number): number {

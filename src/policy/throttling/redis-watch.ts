@@ -25,6 +25,8 @@ const learnWithinMs = 1_000;
  */
 @Injectable()
 export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
+  /** This one's name. */
+  readonly node = newId('node');
   /** Nodes that decide limits, this one included, as last known. */
   nodes = 1;
   /** Keys of one call must share a slot. */
@@ -42,7 +44,6 @@ export class RedisWatch implements OnModuleInit, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
   private settle: () => Promise<void> = () => Promise.resolve();
-  private readonly node = newId('node');
   private readonly deadlineMs: number;
   /** A process that only runs queues takes no share. */
   private readonly decides: boolean;
