@@ -147,4 +147,23 @@ describe('the limits of messaging', () => {
       }
     }
   });
+
+  it('of an app’s plan change no figure of another app’s, and are the same in all its workspaces', async () => {
+    const standard = (where: Workspace, name: string) =>
+      botToken(gate, where, { client_id: name, usage_plan: 'standard' });
+    const aInX = await standard(x, 'app_planned_a');
+    const aInY = await standard(y, 'app_planned_a');
+    const bInX = await standard(x, 'app_planned_b');
+    const ask = async (token: string) => {
+      const { status, headers } = await call(gate, '/api/auth.test', { method: 'POST', token });
+      const left = [...(headers.get('ratelimit') ?? '').matchAll(/;r=(\d+);/g)].map(([, number]) => Number(number));
+      return { status, left };
+    };
+    const flood = await Promise.all(Array.from({ length: 60 }, () => ask(aInX)));
+    expect(flood.filter(({ status }) => status === 200)).toHaveLength(10);
+    expect(await ask(bInX)).toEqual({ status: 200, left: [9, 9_999] });
+    expect((await ask(aInY)).status).toBe(429);
+    clock.advance(50); // a place of 20 a second
+    expect(await ask(aInY)).toEqual({ status: 200, left: [0, 9_989] });
+  });
 });
