@@ -77,7 +77,7 @@ for _, call in ipairs(input) do
     -- Who has told of what was lost: of others the list knows nothing, though they were granted something at the same time.
     local tellers = value and redis.call('GET', KEYS[k] .. '!')
     local isNew = tellers and not string.find(tellers, call[7], 1, true)
-    local wasKnown = false
+    local wasKnown, wasLost = false, false
     for _, time in ipairs(call[6]) do
       local at = ceil((time < ms and time or ms) / w.unit)
       if not isNew and (known[at] or 0) > 0 then
@@ -85,9 +85,11 @@ for _, call in ipairs(input) do
         wasKnown = true
       elseif at * w.unit > ms - call[4] then
         list[#list + 1] = at
+        wasLost = true
       end
     end
-    if isNew or not (tellers or wasKnown) then
+    -- What has left the window was not lost: then others may still stand in the list, and be told once more.
+    if wasLost and (isNew or not (tellers or wasKnown)) then
       redis.call('SET', KEYS[k] .. '!', (tellers or '') .. call[7], 'PX', call[4] + w.unit)
     end
     table.sort(list)
