@@ -42,16 +42,34 @@ describe('an event, whatever dies on its way', () => {
   const freeSlot = (): string => slotOf(practice, (slotsTaken += 1));
   const dropLocks = () => Promise.all(Object.values(lanes).map((lane) => lane.dropLocks()));
 
+  const busySessions = () =>
+    world.sql(
+      `SELECT pid, state, wait_event, left(query, 80) AS query FROM pg_stat_activity
+       WHERE datname = current_database() AND usename LIKE 'gatehouse_%' AND state <> 'idle'`,
+    );
+
+  /** Whether each look found nobody at work: a statement that a process sent last may not have reached its session at the first. */
+  async function seenIdle(looks: number): Promise<true | unknown[]> {
+    for (let look = 0; look < looks; look += 1) {
+      const busy = await busySessions();
+      if (busy.length > 0) return busy;
+    }
+    return true;
+  }
+
   /** Stops a process where it stands, but not inside a transaction, whose locks would stop everybody else, too. */
   async function freeze(worker: GateProcess): Promise<void> {
-    await until(async () => {
-      worker.signal('SIGSTOP');
-      const busy = await world.sql(
-        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE 'gatehouse_%' AND state <> 'idle'`,
-      );
-      if (busy.length > 0) worker.signal('SIGCONT');
-      return busy.length === 0;
-    }, 30_000);
+    let seen: true | unknown[] = [];
+    await until(
+      async () => {
+        worker.signal('SIGSTOP');
+        seen = await seenIdle(50);
+        if (seen !== true) worker.signal('SIGCONT');
+        return seen === true;
+      },
+      30_000,
+      () => `at work were ${JSON.stringify(seen)}`,
+    );
   }
 
   /** Nothing lost, nothing twice. */
