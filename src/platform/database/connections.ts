@@ -121,7 +121,7 @@ export class Connections {
     let failure: unknown;
     try {
       const named = this.settings.preparedStatements ? { name } : {};
-      const { rows } = await client.query<Row & pg.QueryResultRow>({ ...named, text, values: values as unknown[] });
+      const { rows } = await client.query<Row & pg.QueryResultRow>({ text, values: values as unknown[], ...named });
       return rows;
     } catch (error) {
       failure = translate(error);

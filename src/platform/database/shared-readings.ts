@@ -54,7 +54,7 @@ interface Lane {
  */
 export class SharedReadings {
   /** Those that take more. */
-  private readonly lanes = new Set<Lane>();
+  private readonly lanes: Lane[] = [];
   private readonly waiting: Wanted[] = [];
   /** Lanes that have no connection yet. */
   private opening = 0;
@@ -96,7 +96,7 @@ export class SharedReadings {
 
   /** The one with the fewest, unless another connection is to be had. */
   private laneWithRoom(): Lane | undefined {
-    if (this.lanes.size + this.opening < usualLanes && this.connections.hasRoom(this.workClass)) return undefined;
+    if (this.lanes.length + this.opening < usualLanes && this.connections.hasRoom(this.workClass)) return undefined;
     let best: Lane | undefined;
     for (const lane of this.lanes) if (lane.sent.length < (best?.sent.length ?? mostOnLane)) best = lane;
     return best;
@@ -105,7 +105,7 @@ export class SharedReadings {
   /** Where none is at hand, those that wait here wait in the line, with as many places as connections they would fill. */
   private openMore(): void {
     const wanted = Math.ceil(this.waiting.length / mostOnLane);
-    while (this.opening < wanted && (this.lanes.size === 0 || this.connections.hasRoom(this.workClass)))
+    while (this.opening < wanted && (this.lanes.length === 0 || this.connections.hasRoom(this.workClass)))
       void this.open();
   }
 
@@ -117,13 +117,13 @@ export class SharedReadings {
       lane = await this.take(false);
     } catch (error) {
       this.opening -= 1;
-      if (this.opening > 0 || this.lanes.size > 0) return; // another lane takes them
+      if (this.opening > 0 || this.lanes.length > 0) return; // another lane takes them
       for (const wanted of those) if (!wanted.lane) this.end(wanted, () => wanted.reject(error));
       this.openMore(); // for who came meanwhile, and has not waited for long
       return;
     }
     this.opening -= 1;
-    this.lanes.add(lane);
+    this.lanes.push(lane);
     this.fill(lane); // as many as may, whoever else waits: it was this class's turn
     if (lane.sent.length === 0) this.leave(lane);
     this.openMore();
@@ -150,7 +150,7 @@ export class SharedReadings {
     const { preparedStatements, statementTimeoutMs } = this.connections.settings;
     const onUnopened = () => (lane.isBroken = true);
     const limitMs = 2 * statementTimeoutMs;
-    sendAccompanied(lane.client, { ...wanted.message, preparedStatements, onUnopened, limitMs }).then(
+    sendAccompanied(lane.client, { preparedStatements, onUnopened, limitMs, ...wanted.message }).then(
       (rows) => {
         if (wanted.lane === lane) this.end(wanted, () => wanted.resolve(rows));
         this.answered(lane, wanted);
@@ -181,15 +181,15 @@ export class SharedReadings {
     remove(lane.sent, wanted);
     lane.watch?.refresh();
     if (lane.isBroken) this.retire(lane, 0);
-    if (this.connections.isAwaited(this.workClass)) this.lanes.delete(lane);
-    if (this.lanes.has(lane)) this.fill(lane);
+    if (this.connections.isAwaited(this.workClass)) remove(this.lanes, lane);
+    if (this.lanes.includes(lane)) this.fill(lane);
     if (lane.isRetired || lane.sent.length === 0) this.leave(lane);
     this.openMore();
   }
 
   /** Lets it take no more, and sends what it has, from that place on, over others. */
   private retire(lane: Lane, from: number): void {
-    this.lanes.delete(lane);
+    remove(this.lanes, lane);
     lane.isRetired = true;
     for (const wanted of lane.sent.slice(from)) if (wanted.lane === lane && !wanted.isOver) void this.sendAlone(wanted);
   }
@@ -208,7 +208,7 @@ export class SharedReadings {
 
   /** Gives the connection back. What it still has is to be answered elsewhere, or by nobody: then it is closed. */
   private leave(lane: Lane): void {
-    this.lanes.delete(lane);
+    remove(this.lanes, lane);
     lane.isLeft = true;
     clearTimeout(lane.watch);
     if (lane.sent.length > 0) {
@@ -249,7 +249,7 @@ function wasUnprepared(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === unknownStatement;
 }
 
-function remove(from: Wanted[], wanted: Wanted): void {
-  const place = from.indexOf(wanted);
+function remove<Item>(from: Item[], item: Item): void {
+  const place = from.indexOf(item);
   if (place >= 0) from.splice(place, 1);
 }

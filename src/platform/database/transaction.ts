@@ -97,8 +97,8 @@ export class Transaction implements Sql {
     try {
       // What goes in one message is one transaction by itself, and has committed when Postgres is ready for the next one.
       const rows = await (this.begun
-        ? this.send<Row>({ ...sent, behind: [], thenCommit: true })
-        : this.send<Row>({ ...sent, behind: this.entering }));
+        ? this.send<Row>({ behind: [], thenCommit: true, ...sent })
+        : this.send<Row>({ behind: this.entering, ...sent }));
       this.ended = true;
       return rows;
     } catch (error) {
@@ -169,7 +169,7 @@ export class Transaction implements Sql {
   private async send<Row>(message: Omit<Message, 'preparedStatements' | 'onUnopened'>): Promise<Row[]> {
     const onUnopened = () => (this.broken = true);
     const { preparedStatements } = this;
-    const answer = sendAccompanied<Row>(this.client, { ...message, preparedStatements, onUnopened });
+    const answer = sendAccompanied<Row>(this.client, { preparedStatements, onUnopened, ...message });
     if (message.opening.length > 0) {
       const done = () => (this.beginning = undefined);
       this.beginning = answer.then(done, done);

@@ -32,7 +32,7 @@ export class IdempotencyStore {
 
   /** Waits until no other request works under this key, then reads what was answered; one round trip, one indexed read. */
   async claim(tenant: string, keyHash: Buffer): Promise<IdempotencyRecord | undefined> {
-    const locked = { ...lock, values: [keyHash.readBigInt64BE(0).toString()] };
+    const locked = { values: [keyHash.readBigInt64BE(0).toString()], ...lock };
     const [row] = await this.unitOfWork.queryBehind([locked], find, [tenant, keyHash]);
     return row && { requestHash: row.requestHash, answer: new Rendered(row.status, row.body ?? undefined) };
   }
