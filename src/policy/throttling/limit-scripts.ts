@@ -18,9 +18,9 @@ export function script(source: string): Script {
  * (6), span from oldest to newest (2), number of requests (2), milliseconds a unit (1); then for each further request the
  * time since the one before it in one byte (< 224 units), two (< 8,160) or three. A request at `t` is counted while
  * `now < t + window`: no span of that length holds more than the limit, and its place is free at `t + window` sharp.
- * Limits above 50 count in units of 10 ms, rounded up: never one too many, a place is free up to 10 ms late. (To the
- * millisecond, 100 requests in a minute carry 134 bytes of information alone; with the key and its entries in Redis'
- * tables that would be over 200 bytes.)
+ * Limits above 32 count in units of 10 ms, rounded up: never one too many, a place is free up to 10 ms late. (To the
+ * millisecond, 50 requests in a minute carry 72 bytes of information alone, and 100 carry 134; with the header, the key and
+ * its entries in Redis' tables that would be over 200 bytes.)
  *
  * Plan (13 bytes): the theoretical arrival time of the token bucket (GCRA) in microseconds (7), the day of the quota (2),
  * the requests of that day (4).

@@ -70,7 +70,7 @@ const microsPerSecond = 1_000_000;
 /** A window's span must fit into two bytes, whatever its unit. */
 const mostUnits = 65_000;
 /** Up to here a window is kept to the millisecond; a larger one to 10 ms, rounded against the caller (see the scripts). */
-const mostRequestsKeptByMillisecond = 50;
+const mostRequestsKeptByMillisecond = 32;
 
 /** Prepares a rule. @throws Error for a limit that cannot be kept exactly */
 export function ruleOf(limits: readonly Limit[]): Rule {
