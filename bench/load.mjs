@@ -20,6 +20,7 @@ import { ResponseReader } from './http.mjs';
  * @property {number} [requests] Closed mode: ends after so many requests instead of `seconds`; the warm-up counts among them.
  * @property {string} workload URL of a module that exports `create(args, { host, connections })` and gives a {@link Workload}.
  * @property {any} [args]
+ * @property {boolean} [keep] Give every single latency, too.
  *
  * @typedef {object} Workload
  * @property {() => Buffer | null} next The bytes of the next request; `null` when there is none left.
@@ -37,6 +38,7 @@ import { ResponseReader } from './http.mjs';
  * @property {number} seconds Length of the measured window.
  * @property {number} perSecond `measured / seconds`.
  * @property {{ p50: number, p90: number, p99: number, p999: number, max: number, mean: number, count: number }} latencyMs Of the requests sent (open: due) inside the window.
+ * @property {number[]} [latencies] The same, one by one, in ms, as they were answered.
  * @property {number} generatorBusy Share of the window in which the generator's own thread worked: near 1 means that it, and not the server, was the limit.
  * @property {number} reconnects Connections that the server closed between two requests.
  * @property {unknown} [summary]
@@ -53,6 +55,8 @@ export async function run(load) {
   const open = load.mode === 'open';
   const limit = load.requests ?? Infinity;
   const histogram = createHistogram({ figures: 3 });
+  /** @type {number[] | undefined} */
+  const latencies = load.keep ? [] : undefined;
 
   let sent = 0,
     answered = 0,
@@ -114,8 +118,10 @@ export async function run(load) {
       answered++;
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
       if (now >= windowStart && now < windowEnd) measured++;
-      if (this.due >= windowStart && this.due < windowEnd)
+      if (this.due >= windowStart && this.due < windowEnd) {
         histogram.record(Math.max(1, Math.round((now - this.due) * 1000)));
+        latencies?.push(now - this.due);
+      }
       workload.answered?.(status, this.reader.head, this.reader.body, /** @type {Buffer} */ (this.request));
       this.due = -1;
       const closing = this.reader.closing;
@@ -231,6 +237,7 @@ export async function run(load) {
       mean: histogram.mean / 1000,
       count: histogram.count,
     },
+    latencies,
     generatorBusy: busy,
     reconnects,
     summary: workload.summary?.(),

@@ -25,6 +25,24 @@ export function ratio(ours, theirs) {
 }
 
 /**
+ * The ratio of the p99 of all that the rounds of one subject measured to that of the other's, and between which two it lies with
+ * 95 % of what might have come instead (rounds drawn anew, in pairs). A p99 of one round is made by its one stall.
+ * @param {number[][]} ours by round @param {number[][]} theirs
+ */
+export function ratioOfP99(ours, theirs) {
+  const p99 = (/** @type {number[]} */ values) => values.sort((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1];
+  const pooled = (/** @type {number[][]} */ runs, /** @type {number[]} */ rounds) =>
+    p99(rounds.flatMap((r) => runs[r]));
+  const each = ours.map((_, round) => round);
+  const drawn = Array.from({ length: 1000 }, () => {
+    const rounds = each.map(() => Math.floor(Math.random() * each.length));
+    return pooled(ours, rounds) / pooled(theirs, rounds);
+  }).sort((a, b) => a - b);
+  const [mine, other] = [pooled(ours, each), pooled(theirs, each)];
+  return { ours: mine, theirs: other, ratio: mine / other, from: drawn[25], to: drawn[974] };
+}
+
+/**
  * A B C A B C …: one measurement of every subject a round.
  * @template {{ name: string }} Subject @template Result
  * @param {number} rounds @param {Subject[]} subjects @param {(subject: Subject, round: number) => Promise<Result>} measure

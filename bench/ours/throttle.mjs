@@ -5,14 +5,23 @@ import { exported } from './exported.mjs';
 /** Here the question is what Redis decides; deciding without it is not to happen, whatever the machine does. */
 const DEADLINE_MS = '10000';
 
-/** The store that decides, as the application builds it. @param {string} redisUrl */
-export async function openStore(redisUrl) {
+/**
+ * The store that decides, as the application builds it.
+ * @param {string} redisUrl @param {() => number} [micros] the time of the decisions instead of Redis', in µs since 1970
+ */
+export async function openStore(redisUrl, micros) {
   const [Config, Clock] = await exported('platform/config/index.js', 'Config', 'Clock');
   const [Log, Metrics] = await exported('platform/telemetry/index.js', 'Log', 'Metrics');
   const [Redis] = await exported('platform/redis/index.js', 'Redis');
   const [RedisWatch] = await exported('policy/throttling/redis-watch.js', 'RedisWatch');
   const [LocalLimits] = await exported('policy/throttling/local-limits.js', 'LocalLimits');
-  const [LimitStore] = await exported('policy/throttling/limit-store.js', 'LimitStore');
+  const [OnRedisTime] = await exported('policy/throttling/limit-store.js', 'LimitStore');
+  class OnGivenTime extends OnRedisTime {
+    redisMicros() {
+      return micros?.() ?? 0;
+    }
+  }
+  const LimitStore = micros ? OnGivenTime : OnRedisTime;
 
   const config = Config.from({ REDIS_URL: redisUrl, REDIS_DEADLINE_MS: DEADLINE_MS, LOG_LEVEL: 'silent' });
   const [clock, log, metrics] = [new Clock(), new Log(config), new Metrics()];
@@ -22,6 +31,8 @@ export async function openStore(redisUrl) {
   await watch.onModuleInit();
   return {
     store,
+    config,
+    clock,
     metrics,
     redis,
     close() {
