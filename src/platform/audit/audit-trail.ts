@@ -22,11 +22,22 @@ const besideUrgent = { most: 20, forMs: 100 } as const;
 const fewEntries = { most: 5, forMs: 10 } as const;
 /** Entries that wait for a batch at most; beyond, the log is unavailable. */
 const mostWaiting = 8_192;
+/** Chains whose lists are kept for their next entries. */
+const mostChains = 10_000;
 
 interface Waiting extends TimedEntry {
   readonly urgent: boolean;
   readonly resolve: () => void;
   readonly reject: (error: AuditUnavailable) => void;
+}
+
+type Kind = 'urgent' | 'usual';
+
+/** What waits of one chain. */
+interface Chain {
+  readonly waiting: Readonly<Record<Kind, Waiting[]>>;
+  /** In a batch that is under way: its next entries wait for that, other chains need not. */
+  isBusy: boolean;
 }
 
 /**
@@ -35,16 +46,18 @@ interface Waiting extends TimedEntry {
  */
 @Injectable()
 export class AuditTrail {
-  /** By chain, the chain that has waited longest first. */
-  private readonly urgent = new Map<string, Waiting[]>();
-  private readonly usual = new Map<string, Waiting[]>();
+  /**
+   * By their practices; kept while nothing waits. (A map or set that is filled and emptied with each request makes its table
+   * anew all the time, and the former tables, once among V8's old objects, hold on to all that was ever in the next ones.)
+   */
+  private readonly chains = new Map<string, Chain>();
+  /** Practices of the chains of which something waits, the one that has waited longest first. */
+  private readonly line: Record<Kind, string[]> = { urgent: [], usual: [] };
   private waitingCount = 0;
-  /** Chains of the batches under way: the next entries of a chain wait for them, other chains need not. */
-  private readonly busy = new Set<string>();
   /** Chains that failed or may be stuck: each gets a batch of its own, one at a time, and fails no other chain's entries. */
   private readonly suspect = new Set<string>();
   /** The entries of the batches under way. */
-  private readonly underWay = new Set<readonly Waiting[]>();
+  private underWay: (readonly Waiting[])[] = [];
   private urgentWasLast = false;
   private lastUrgentAt = -Infinity;
   /** A batch under way that has kept few entries waiting for longer than it should. */
@@ -74,13 +87,9 @@ export class AuditTrail {
     assertFits(entry);
     if (this.waitingCount >= mostWaiting) throw new AuditUnavailable();
     await new Promise<void>((resolve, reject) => {
-      const last = { entry, at: this.clock.now(), urgent, resolve, reject };
-      if (urgent) this.lastUrgentAt = last.at;
-      const waiting = this.lineOf(last);
-      const chain = waiting.get(entry.practice);
-      if (chain) chain.push(last);
-      else waiting.set(entry.practice, [last]);
-      this.waitingCount += 1;
+      const at = this.clock.now();
+      if (urgent) this.lastUrgentAt = at;
+      this.enter(entry.practice, [{ entry, at, urgent, resolve, reject }]);
       this.schedule();
     });
   }
@@ -102,7 +111,7 @@ export class AuditTrail {
 
   /** Resolves once nothing waits and no batch is under way. */
   async drained(): Promise<void> {
-    if (this.waitingCount === 0 && this.underWay.size === 0) return;
+    if (this.waitingCount === 0 && this.underWay.length === 0) return;
     await new Promise<void>((resolve) => this.whenIdle.push(resolve));
   }
 
@@ -112,7 +121,7 @@ export class AuditTrail {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      while (this.underWay.size < auditLanes && this.isWorthABatch) {
+      while (this.underWay.length < auditLanes && this.isWorthABatch) {
         const batch = this.draw();
         if (batch.size === 0) break;
         void this.write(batch);
@@ -121,7 +130,7 @@ export class AuditTrail {
   }
 
   private get isWorthABatch(): boolean {
-    if (this.underWay.size === 0 || this.urgent.size > 0 || this.waitingCount > fewEntries.most) return true;
+    if (this.underWay.length === 0 || this.line.urgent.length > 0 || this.waitingCount > fewEntries.most) return true;
     if (this.waitingCount === 0 || this.late !== undefined) return true;
     this.reconsider ??= setTimeout(() => {
       this.reconsider = undefined;
@@ -135,7 +144,7 @@ export class AuditTrail {
   private draw(): Map<string, Waiting[]> {
     const order = this.urgentWasLast ? (['usual', 'urgent'] as const) : (['urgent', 'usual'] as const);
     for (const kind of order) {
-      const batch = this.drawFrom(this[kind], kind === 'urgent' ? mostInBatch.urgent : this.mostUsual);
+      const batch = this.drawFrom(kind, kind === 'urgent' ? mostInBatch.urgent : this.mostUsual);
       if (batch.size === 0) continue;
       this.urgentWasLast = kind === 'urgent';
       return batch;
@@ -148,45 +157,75 @@ export class AuditTrail {
     return isBeside ? besideUrgent.most : mostInBatch.usual;
   }
 
-  private drawFrom(waiting: Map<string, Waiting[]>, most: number): Map<string, Waiting[]> {
+  private drawFrom(kind: Kind, most: number): Map<string, Waiting[]> {
     const batch = new Map<string, Waiting[]>();
+    const line = this.line[kind];
+    const next: string[] = [];
+    const behind: string[] = [];
     let room = most;
-    for (const [practice, chain] of waiting) {
-      const alone = this.suspect.has(practice);
-      if (this.busy.has(practice) || (alone && (batch.size > 0 || this.suspectIsBusy))) continue;
-      const drawn = chain.splice(0, countOf(chain, room));
+    let at = 0;
+    for (; at < line.length && room > 0; at += 1) {
+      const practice = line[at] ?? '';
+      const chain = this.chainOf(practice);
+      const isAlone = this.suspect.has(practice);
+      if (chain.isBusy || (isAlone && (batch.size > 0 || this.suspectIsBusy))) {
+        next.push(practice);
+        continue;
+      }
+      const waiting = chain.waiting[kind];
+      const drawn = waiting.splice(0, countOf(waiting, room));
       for (const entry of drawn) room -= weightOf(entry);
+      if (isAlone) room = 0;
       this.waitingCount -= drawn.length;
       batch.set(practice, drawn);
-      this.busy.add(practice);
+      chain.isBusy = true;
       // What is left stands behind the other chains the next time.
-      waiting.delete(practice);
-      if (chain.length > 0) waiting.set(practice, chain);
-      if (alone || room <= 0) break;
+      if (waiting.length > 0) behind.push(practice);
     }
+    if (batch.size > 0) this.line[kind] = [...next, ...line.slice(at), ...behind];
     return batch;
   }
 
-  private lineOf(one: Waiting | undefined): Map<string, Waiting[]> {
-    return one?.urgent ? this.urgent : this.usual;
+  private chainOf(practice: string): Chain {
+    let chain = this.chains.get(practice);
+    if (!chain) this.chains.set(practice, (chain = { waiting: { urgent: [], usual: [] }, isBusy: false }));
+    return chain;
+  }
+
+  /** Lets entries wait, before what waits of their chain already where they `wereDrawn` before. */
+  private enter(practice: string, entries: readonly Waiting[], wereDrawn = false): void {
+    const kind = entries[0]?.urgent ? 'urgent' : 'usual';
+    const waiting = this.chainOf(practice).waiting[kind];
+    if (waiting.length === 0) this.line[kind].push(practice);
+    if (wereDrawn) waiting.unshift(...entries);
+    else waiting.push(...entries);
+    this.waitingCount += entries.length;
+  }
+
+  private leave(practice: string): void {
+    const chain = this.chainOf(practice);
+    chain.isBusy = false;
+    if (this.chains.size > mostChains && chain.waiting.urgent.length + chain.waiting.usual.length === 0)
+      this.chains.delete(practice);
   }
 
   /** The other lane is for those who are not. */
   private get suspectIsBusy(): boolean {
-    return [...this.suspect].some((practice) => this.busy.has(practice));
+    return [...this.suspect].some((practice) => this.chains.get(practice)?.isBusy);
   }
 
   private oldestMs(): number {
     const now = this.clock.now();
-    const firsts = [...this.urgent.values(), ...this.usual.values(), ...this.underWay].map(
-      ([first]) => first?.at ?? now,
+    const firstOf = (kind: Kind) => this.line[kind].map((practice) => this.chains.get(practice)?.waiting[kind][0]);
+    const firsts = [...firstOf('urgent'), ...firstOf('usual'), ...this.underWay.map(([first]) => first)].map(
+      (first) => first?.at ?? now,
     );
     return Math.max(0, ...firsts.map((at) => now - at));
   }
 
   private async write(batch: Map<string, Waiting[]>): Promise<void> {
     const entries = [...batch.values()].flat();
-    this.underWay.add(entries);
+    this.underWay.push(entries);
     try {
       await this.writer.write(batch);
       for (const practice of batch.keys()) this.suspect.delete(practice);
@@ -196,21 +235,19 @@ export class AuditTrail {
       if (batch.size > 1 && !(error instanceof DatabaseUnavailable)) this.putBack(batch);
       else for (const { reject } of entries) reject(new AuditUnavailable(error));
     } finally {
-      this.underWay.delete(entries);
+      this.underWay = this.underWay.filter((other) => other !== entries);
       if (this.late === entries) this.late = undefined;
-      for (const practice of batch.keys()) this.busy.delete(practice);
+      for (const practice of batch.keys()) this.leave(practice);
       if (this.waitingCount > 0) this.schedule();
-      else if (this.underWay.size === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+      else if (this.underWay.length === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
     }
   }
 
   /** Nobody knows which of the chains it was: each tries again, alone. */
   private putBack(batch: Map<string, Waiting[]>): void {
-    for (const [practice, chain] of batch) {
+    for (const [practice, entries] of batch) {
       this.suspect.add(practice);
-      const waiting = this.lineOf(chain[0]);
-      waiting.set(practice, [...chain, ...(waiting.get(practice) ?? [])]);
-      this.waitingCount += chain.length;
+      this.enter(practice, entries, true);
     }
   }
 }
