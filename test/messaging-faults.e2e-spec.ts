@@ -130,18 +130,24 @@ describe('posts in a flood', () => {
     expect(most).toBeGreaterThanOrEqual(limit / 2);
   });
 
-  it('are kept while Postgres restarts, or refused with 503 and a correlation id, which costs nothing', async () => {
-    process.kill(world.postgresPid, 'SIGINT');
-    flood.goOnTo(Infinity);
-    await until(() => unexcused().length > 0 || flood.wrong.length > 0, 45_000);
-    const refused = unexcused().length;
-    await flood.each(limit / 2, 'posted');
-    await flood.each(1, 'limited');
-    flood.goOnTo(0);
-    const most = await accepted();
-    expect(unexcused().length).toBeGreaterThanOrEqual(refused);
-    expect(most).toBeLessThanOrEqual(limit);
-  });
+  it.each([
+    ['is killed', 'SIGKILL'],
+    ['restarts', 'SIGINT'],
+  ] as const)(
+    'are kept while Postgres %s, or refused with 503 and a correlation id, which costs nothing',
+    async (_, signal) => {
+      process.kill(world.postgresPid, signal);
+      flood.goOnTo(Infinity);
+      await until(() => unexcused().length > 0 || flood.wrong.length > 0, 45_000);
+      const refused = unexcused().length;
+      await flood.each(limit / 2, 'posted');
+      await flood.each(1, 'limited');
+      flood.goOnTo(0);
+      const most = await accepted();
+      expect(unexcused().length).toBeGreaterThanOrEqual(refused);
+      expect(most).toBeLessThanOrEqual(limit);
+    },
+  );
 
   describe('of apps that are at both processes', () => {
     beforeEach(async () => {
