@@ -1,7 +1,8 @@
 // @ts-check
 /** Finds `pgbench` and runs a script with it. */
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pinned, scratch } from './places.mjs';
@@ -51,14 +52,52 @@ function unpacked() {
 }
 
 /**
- * @param {{ script: string, url: URL, clients: number, seconds: number, variables?: Record<string, number> }} options
- * @returns {Promise<{ transactions: number, perSecond: number }>}
+ * @typedef {object} Run
+ * @property {string} script
+ * @property {URL} url
+ * @property {number} clients
+ * @property {number} seconds
+ * @property {Record<string, number>} [variables]
  */
-export async function pgbench({ script, url, clients, seconds, variables = {} }) {
+
+/** As many transactions as it can. @param {Run} run @returns {Promise<{ transactions: number, perSecond: number }>} */
+export async function pgbench(run) {
+  // On the core of the server under test, whose place towards the database it takes.
+  const stdout = await start(run, [], 'server');
+  const transactions = Number(/number of transactions actually processed: (\d+)/.exec(stdout)?.[1]);
+  const perSecond = Number(/tps = ([\d.]+) \(without/.exec(stdout)?.[1]);
+  if (!(perSecond > 0)) throw new Error(`pgbench gave no figure: ${stdout}`.slice(-1000));
+  return { transactions, perSecond };
+}
+
+/**
+ * At a fixed rate, on every core, as the application's connections plan: the p99 from the scheduled time, in ms.
+ * @param {Run & { ratePerSecond: number, warmupSeconds: number }} run
+ */
+export async function pgbenchP99({ ratePerSecond, warmupSeconds, ...run }) {
+  const folder = mkdtempSync(join(tmpdir(), 'pgbench-'));
+  try {
+    const more = [`--rate=${ratePerSecond}`, '--log', `--log-prefix=${join(folder, 'log')}`];
+    await start({ ...run, seconds: run.seconds + warmupSeconds }, more, 'every');
+    const lines = readdirSync(folder).flatMap((file) => readFileSync(join(folder, file), 'utf8').trim().split('\n'));
+    const done = lines.map((line) => {
+      const [, , micros, , second, microsecond] = line.split(' ').map(Number);
+      return { ms: micros / 1000, dueAt: second + (microsecond - micros) / 1e6 };
+    });
+    const from = Math.min(...done.map(({ dueAt }) => dueAt)) + warmupSeconds;
+    const measured = done.filter(({ dueAt }) => dueAt >= from).map(({ ms }) => ms);
+    if (measured.length < 0.8 * ratePerSecond * run.seconds) throw new Error('pgbench did not keep up with its rate');
+    return measured.sort((a, b) => a - b)[Math.ceil(measured.length * 0.99) - 1];
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param {Run} run @param {string[]} more @param {import('./places.mjs').Place} place @returns {Promise<string>} */
+async function start({ script, url, clients, seconds, variables = {} }, more, place) {
   const { command, env } = findPgbench();
   const defines = Object.entries(variables).flatMap(([name, value]) => ['-D', `${name}=${value}`]);
-  // On the core of the server under test, whose place towards the database it takes.
-  const [program, args] = pinned('server', command, [
+  const [program, args] = pinned(place, command, [
     '--no-vacuum',
     '--protocol=prepared',
     `--client=${clients}`,
@@ -66,20 +105,20 @@ export async function pgbench({ script, url, clients, seconds, variables = {} })
     `--time=${seconds}`,
     `--file=${script}`,
     ...defines,
+    ...more,
     `--host=${url.hostname}`,
     `--port=${url.port}`,
     `--username=${url.username}`,
     url.pathname.slice(1),
   ]);
+  const options = place === 'every' ? { PGOPTIONS: '-c plan_cache_mode=force_generic_plan' } : {};
   const { stdout, stderr } = await execute(program, args, {
-    env: { ...process.env, ...env, PGPASSWORD: decodeURIComponent(url.password) },
+    env: { ...process.env, ...env, ...options, PGPASSWORD: decodeURIComponent(url.password) },
     maxBuffer: 64 * 1024 * 1024,
   }).catch((error) => {
     throw new Error(`pgbench failed: ${String(error.stderr ?? error).slice(-1000)}`);
   });
-  const transactions = Number(/number of transactions actually processed: (\d+)/.exec(stdout)?.[1]);
   const failed = Number(/number of failed transactions: (\d+)/.exec(stdout)?.[1]);
-  const perSecond = Number(/tps = ([\d.]+) \(without/.exec(stdout)?.[1]);
-  if (!(perSecond > 0) || failed !== 0) throw new Error(`pgbench gave no figure: ${stdout} ${stderr}`.slice(-1000));
-  return { transactions, perSecond };
+  if (failed !== 0) throw new Error(`transactions of pgbench failed: ${stdout} ${stderr}`.slice(-1000));
+  return stdout;
 }

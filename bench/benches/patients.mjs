@@ -1,16 +1,26 @@
 // @ts-check
 /**
  * `GET /patients/{id}` with all walls and its audit entry durable before the answer, beside pgbench running the same statements (tenant setting,
- * select, audit insert, commit) with as many clients; lists and searches over 1,000,000 patients in 500 practices; and what
- * row-level security costs the same statements.
+ * select, audit insert, commit) with as many clients; lists and searches over 1,000,000 patients in 500 practices, beside
+ * pgbench at the same rate; and what row-level security costs the same statements.
  * Goals: ≥ 0.5 × pgbench; p99 ≤ 20 ms at 70 % load; row-level security ≤ 1.1 ×.
  */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { claims } from '../identity.mjs';
 import { inTurn, load, ratio, sample } from '../measure.mjs';
-import { patientId, practiceId, PRACTICES, readerLogin, searches, seedPatients } from '../ours/patients.mjs';
+import {
+  patientId,
+  practiceId,
+  PRACTICES,
+  readerLogin,
+  searches,
+  seedPatients,
+  writePageScript,
+} from '../ours/patients.mjs';
 import { startOurs } from '../ours/server.mjs';
-import { findPgbench, pgbench } from '../pgbench.mjs';
+import { scratch } from '../places.mjs';
+import { findPgbench, pgbench, pgbenchP99 } from '../pgbench.mjs';
 import { runScript, startGround } from '../servers.mjs';
 
 const READ_GOAL = 0.5;
@@ -18,6 +28,8 @@ const P99_GOAL_MS = 20;
 const SECURITY_GOAL = 1.1;
 const LOAD_SHARE = 0.7;
 const CLIENTS = 32;
+/** Of pgbench beside lists and searches: with 32 it is later. */
+const PEER_CLIENTS = 8;
 const PER_PRACTICE = 2000;
 const QUICK_PER_PRACTICE = 20;
 /** Room between the numbers of pgbench's clients. */
@@ -104,7 +116,8 @@ export default async function patients(options) {
   // other is late with it.
   const free = await startGround({ postgres: true, everyCore: true });
   const everywhere = await startOurs({ dataDir: free.dataDir, everyCore: true });
-  rows.push(...(await pages(options, everywhere, perPractice)));
+  const freeUrl = await readerLogin(free.postgresUrl);
+  rows.push(...(await pages(options, everywhere, freeUrl, perPractice)));
   await everywhere.stop();
   await free.stop();
   return {
@@ -114,17 +127,23 @@ export default async function patients(options) {
 }
 
 /**
- * @param {import('../measure.mjs').Options} options @param {Awaited<ReturnType<typeof startOurs>>} ours @param {number} perPractice
+ * @param {import('../measure.mjs').Options} options @param {Awaited<ReturnType<typeof startOurs>>} ours
+ * @param {URL} url of a login for pgbench @param {number} perPractice
  * @returns {Promise<import('../report.mjs').Row[]>}
  */
-async function pages({ rounds, seconds, warmupSeconds }, ours, perPractice) {
+async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice) {
   const rows = [];
   const everybody = [];
+  let base = Date.now() % 1_000_000_000;
   // One after the other: signing 500 tokens at once is a flood, and would be treated as one.
   for (let practice = 0; practice < PRACTICES; practice++) everybody.push(await headersOf(ours, practice));
-  for (const [what, pathOf] of /** @type {const} */ ([
-    ['lists', () => '/patients'],
-    ['searches', (/** @type {number} */ n) => `/patients?search=${encodeURIComponent(searches[n % searches.length])}`],
+  for (const [what, statement, pathOf] of /** @type {const} */ ([
+    ['lists', 'list', () => '/patients'],
+    [
+      'searches',
+      'search',
+      (/** @type {number} */ n) => `/patients?search=${encodeURIComponent(searches[n % searches.length])}`,
+    ],
   ])) {
     const requests = everybody.map((headers, n) => ({ path: pathOf(n), headers }));
     const target = {
@@ -135,20 +154,25 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, perPractice) {
       workload: 'fixed.mjs',
       args: { requests },
     };
+    const script = join(scratch, `${statement}.sql`);
+    await writePageScript(statement, script);
     const most = (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
-    const p99 = [];
-    for (let round = 0; round < rounds; round++) {
-      const run = { ...target, ratePerSecond: most * LOAD_SHARE, warmupSeconds, seconds };
-      p99.push((await load({ ...run, mode: 'open' }, { expect: [200] })).latencyMs.p99);
-    }
-    const late = sample(p99);
+    const ratePerSecond = Math.round(most * LOAD_SHARE);
+    const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
+      const run = { ratePerSecond, warmupSeconds, seconds };
+      if (name === 'ours') return (await load({ ...target, ...run, mode: 'open' }, { expect: [200] })).latencyMs.p99;
+      base += PEER_CLIENTS * STRIDE;
+      const variables = { base, stride: STRIDE, i: 0 };
+      return pgbenchP99({ ...run, script, url, clients: PEER_CLIENTS, variables });
+    });
+    const [late, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
     rows.push({
-      what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${Math.round(most * LOAD_SHARE)}/s: p99`,
+      what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${ratePerSecond}/s: p99`,
       unit: 'ms',
       ours: late,
-      peer: '',
-      theirs: null,
-      ratio: null,
+      peer: `pgbench, same statements, ${PEER_CLIENTS} clients`,
+      theirs,
+      ratio: ratio(late, theirs),
       goal: `≤ ${P99_GOAL_MS} ms`,
       met: late.median <= P99_GOAL_MS,
     });

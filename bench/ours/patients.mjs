@@ -1,5 +1,6 @@
 // @ts-check
 /** A million patients in 500 practices, and the statements of their lists, as the benches need them. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import { letAppend } from './audit.mjs';
 import { exported } from './exported.mjs';
@@ -70,6 +71,33 @@ export async function readerLogin(superuserUrl) {
   url.username = 'gatehouse_bench_reader';
   url.password = password;
   return url;
+}
+
+/**
+ * Writes a script for pgbench: patients.sql, with the practices in random order and a page instead of the one patient.
+ * @param {'list' | 'search'} what @param {string} file
+ */
+export async function writePageScript(what, file) {
+  const [pages] = await exported('domains/patients/patients.statements.js', what);
+  const practice = `('practice_bench' || lpad(:practice::text, 3, '0'))`;
+  const words = `((ARRAY[${searches.map((words) => `'${words}'`).join(', ')}])[:words])`;
+  const values = [practice, '21', words, 'NULL'];
+  const page = /** @type {{ first: { text: string } }} */ (pages).first.text
+    .replace(/\$(\d)/g, (_, n) => values[Number(n) - 1])
+    .replaceAll(':MI:SS', ''); // which pgbench would take for variables
+  const one = readFileSync(new URL('patients.sql', import.meta.url), 'utf8');
+  const [before, after] = [one.indexOf('\\startpipeline'), one.indexOf('INSERT INTO audit_entries')];
+  if (before < 0 || after < 0) throw new Error('patients.sql is not what this was written for');
+  writeFileSync(
+    file,
+    `${one.slice(0, before)}\\set practice random(0, ${PRACTICES - 1})
+\\set words random(1, ${searches.length})
+\\startpipeline
+BEGIN;
+SELECT set_config('gatehouse.tenant', ${practice}, true);
+${page};
+${one.slice(after)}`,
+  );
 }
 
 /**
