@@ -94,6 +94,8 @@ describe('an injection signature', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 10 }), { maxLength: 8 }), (list) => {
         const text = list.join(' ').replaceAll(/[\0\r]/g, '');
+        // A quote before a comment is what an injection ends with, whatever stands before it.
+        fc.pre(!/['"][\s);]*(?:--|#|\/\*)/.test(text));
         return signatureIn(text, 'body') === undefined;
       }),
       { numRuns: 1_000 },
