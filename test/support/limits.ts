@@ -7,6 +7,7 @@ import { type Decision, LimitStore } from '../../src/policy/throttling/limit-sto
 import { type Rule, ruleOf, type WindowLimit } from '../../src/policy/throttling/limits';
 import { LocalLimits } from '../../src/policy/throttling/local-limits';
 import { RedisWatch } from '../../src/policy/throttling/redis-watch';
+import { until } from './until';
 import { World } from './world';
 
 /** A store whose scripts are told the time, where a test moves it; 0 is Redis' own clock, as in production. */
@@ -56,6 +57,19 @@ export class LimitNode {
     return this.store.decide(rule, keys, weight);
   }
 
+  /** Waits until it asks Redis. */
+  trusted(): Promise<void> {
+    return until(() => this.watch.isTrusted, 30_000);
+  }
+
+  /** Decides again and again, as requests come. */
+  decideUntil(done: () => boolean): Promise<void> {
+    return until(async () => {
+      await this.fresh(windowRule(10), [freshName()]);
+      return done();
+    });
+  }
+
   async metric(name: string): Promise<number> {
     const values = (await this.metrics.registry.getSingleMetric(name)?.get())?.values ?? [];
     return values.reduce((sum, { value }) => sum + value, 0);
@@ -102,6 +116,31 @@ export function nodeOfTests(): NodeOfTests {
     },
     passes: async (rule, names, weight) => (await node.fresh(rule, names, weight)).allowed,
   };
+}
+
+/** Of a Redis that may be late: as long as in production. */
+export const shortDeadline = { REDIS_DEADLINE_MS: '20' };
+
+/**
+ * Starts servers of its own for the `describe` it is called in, and for each of its tests a node alone, which waits for Redis no
+ * longer than in production; tells both.
+ */
+export function nodeOfFaults(): () => { readonly world: World; readonly node: LimitNode } {
+  let world: World;
+  let node: LimitNode;
+  beforeAll(async () => {
+    world = await World.create();
+  });
+  afterAll(() => world.end());
+  beforeEach(async () => {
+    node = await LimitNode.start(world.redisUrl, shortDeadline);
+    await node.trusted();
+  });
+  afterEach(async () => {
+    await node.redis.commands.del('rl:{nodes}'); // so that the next test's node is alone from its start
+    node.stop();
+  });
+  return () => ({ world, node });
 }
 
 /** A rule of one window. */

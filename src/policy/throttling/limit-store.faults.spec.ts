@@ -1,35 +1,18 @@
-import { freshName, LimitNode, windowRule } from '../../../test/support/limits';
-import { until } from '../../../test/support/until';
-import { World } from '../../../test/support/world';
+import { freshName, LimitNode, nodeOfFaults, windowRule } from '../../../test/support/limits';
+import type { World } from '../../../test/support/world';
 import { LimitKey } from './limit-keys';
 import { ruleOf } from './limits';
 import { limitsOfPlan } from './usage-plans';
 
-const deadline = { REDIS_DEADLINE_MS: '20' };
-
 describe('the limit store in a flood, when Redis', () => {
+  const started = nodeOfFaults();
   let world: World;
   let node: LimitNode;
 
-  beforeAll(async () => {
-    world = await World.create();
-  });
-  afterAll(() => world.end());
-  beforeEach(async () => {
-    node = await LimitNode.start(world.redisUrl, deadline);
-    await trusted();
-  });
-  afterEach(async () => {
-    await node.redis.commands.del('rl:{nodes}'); // so that the next test's node is alone from its start
-    node.stop();
+  beforeEach(() => {
+    ({ world, node } = started());
   });
 
-  const trusted = () => until(() => node.watch.isTrusted, 30_000);
-  const decideUntil = (done: () => boolean) =>
-    until(async () => {
-      await node.fresh(windowRule(10), [freshName()]);
-      return done();
-    });
   const alarms = () => node.lines.filter((line) => line.includes('"alarm":"throttle_degraded"'));
 
   it('has lost its scripts, decides in the same request all the same', async () => {
@@ -43,7 +26,7 @@ describe('the limit store in a flood, when Redis', () => {
 
   it('is killed, serves from local buckets with one alarm, and goes back to it', async () => {
     process.kill(world.redisPid, 'SIGKILL');
-    await decideUntil(() => !node.watch.isTrusted);
+    await node.decideUntil(() => !node.watch.isTrusted);
     const rule = windowRule(5);
     const key = new LimitKey(freshName(), 'x');
     const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, [key], 1)));
@@ -52,7 +35,7 @@ describe('the limit store in a flood, when Redis', () => {
     expect(await node.metric('throttle_local_decisions_total')).toBeGreaterThanOrEqual(50);
     expect(alarms()).toHaveLength(1);
 
-    await trusted();
+    await node.trusted();
     expect(await node.metric('throttle_degraded')).toBe(0);
     expect(await node.fresh(windowRule(1), [freshName()])).toMatchObject({ decidedAtMs: expect.any(Number) as number });
     expect(node.lines.filter((line) => line.includes('Redis is back'))).toHaveLength(1);
@@ -77,7 +60,7 @@ describe('the limit store in a flood, when Redis', () => {
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-    await trusted();
+    await node.trusted();
   });
 
   it('was late, takes over what was granted meanwhile: no plan, window or quota is granted twice', async () => {
@@ -90,7 +73,7 @@ describe('the limit store in a flood, when Redis', () => {
     node.watch.distrust(new Error('as if Redis were late'));
     const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, keys, 1)));
     expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(10);
-    await trusted();
+    await node.trusted();
     const { reports } = await node.fresh(rule, names, 0);
     expect(reports[0]?.remaining).toBe(10);
     expect(reports[1]?.remaining).toBe(0);
@@ -107,7 +90,7 @@ describe('the limit store in a flood, when Redis', () => {
       expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: true });
     expect(await node.store.decide(rule, [key], 1)).toMatchObject({ allowed: false });
     node.clock.advance(4_000);
-    await trusted();
+    await node.trusted();
     const { reports } = await node.store.decide(rule, [key], 0);
     expect(reports.at(-1)?.remaining).toBe(50);
   });
@@ -141,7 +124,7 @@ describe('the limit store in a flood, when Redis', () => {
       process.kill(pid, 'SIGSTOP');
       const during = await Promise.all(Array.from({ length: 4 }, async () => node.store.decide(rule, [key], 1)));
       process.kill(pid, 'SIGCONT');
-      await trusted();
+      await node.trusted();
       const after = await Promise.all(Array.from({ length: 4 }, async () => node.store.decide(rule, [key], 1)));
       admitted += [...during, ...after].filter(({ allowed }) => allowed).length;
     }

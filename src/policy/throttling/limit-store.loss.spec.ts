@@ -1,35 +1,19 @@
-import { freshName, LimitNode, windowRule } from '../../../test/support/limits';
+import { freshName, LimitNode, nodeOfFaults, shortDeadline, windowRule } from '../../../test/support/limits';
 import { until } from '../../../test/support/until';
-import { World } from '../../../test/support/world';
+import type { World } from '../../../test/support/world';
 import { LimitKey } from './limit-keys';
 import { type Rule, ruleOf } from './limits';
 import { limitsOfPlan } from './usage-plans';
 
-const deadline = { REDIS_DEADLINE_MS: '20' };
-
 describe('the limit store, when Redis has lost what it counted', () => {
+  const started = nodeOfFaults();
   let world: World;
   let node: LimitNode;
 
-  beforeAll(async () => {
-    world = await World.create();
-  });
-  afterAll(() => world.end());
-  beforeEach(async () => {
-    node = await LimitNode.start(world.redisUrl, deadline);
-    await trusted();
-  });
-  afterEach(async () => {
-    await node.redis.commands.del('rl:{nodes}'); // so that the next test's node is alone from its start
-    node.stop();
+  beforeEach(() => {
+    ({ world, node } = started());
   });
 
-  const trusted = () => until(() => node.watch.isTrusted, 30_000);
-  const decideUntil = (done: () => boolean) =>
-    until(async () => {
-      await node.fresh(windowRule(10), [freshName()]);
-      return done();
-    });
   const keysOf = (count: number) => Array.from({ length: count }, () => new LimitKey(freshName(), 'x'));
   const granted = async (rule: Rule, keys: readonly LimitKey[], requests: number) => {
     const decisions = await Promise.all(Array.from({ length: requests }, async () => node.store.decide(rule, keys, 1)));
@@ -79,10 +63,10 @@ describe('the limit store, when Redis has lost what it counted', () => {
     expect(await granted(tierAndPlan, keys, 12)).toBe(12);
     node.clock.advance(1_000);
     process.kill(world.redisPid, 'SIGKILL');
-    await decideUntil(() => !node.watch.isTrusted);
+    await node.decideUntil(() => !node.watch.isTrusted);
     const local = await granted(tierAndPlan, keys, 3);
     expect(local).toBe(3);
-    await trusted();
+    await node.trusted();
     expect(await granted(tierAndPlan, keys, 50)).toBe(5);
     const { reports } = await node.store.decide(tierAndPlan, keys, 0);
     expect(reports.at(-1)?.remaining).toBe(30);
@@ -94,11 +78,11 @@ describe('the limit store, when Redis has lost what it counted', () => {
       'killed',
       async () => {
         process.kill(world.redisPid, 'SIGKILL');
-        await decideUntil(() => !node.watch.isTrusted);
+        await node.decideUntil(() => !node.watch.isTrusted);
       },
     ],
   ])('since it was %s, is reminded by all processes and counts once what each was granted', async (_, lose) => {
-    const other = await LimitNode.start(world.redisUrl, deadline);
+    const other = await LimitNode.start(world.redisUrl, shortDeadline);
     try {
       const rule = windowRule(20);
       const [here] = keysOf(1) as [LimitKey];
@@ -147,7 +131,7 @@ describe('the limit store, when Redis has lost what it counted', () => {
   });
 
   it('or has not, though another process comes with what has left the window, counts nothing twice', async () => {
-    const other = await LimitNode.start(world.redisUrl, deadline);
+    const other = await LimitNode.start(world.redisUrl, shortDeadline);
     try {
       const rule = windowRule(20);
       const [here] = keysOf(1) as [LimitKey];
@@ -164,7 +148,7 @@ describe('the limit store, when Redis has lost what it counted', () => {
       for (const { watch } of [node, other]) watch.memory += 1; // as of a process that kept its memory on the disk
       node.watch.distrust(new Error('as if Redis were away'));
       expect(await granted(rule, [here], 1)).toBe(1);
-      await trusted();
+      await node.trusted();
       const { reports } = await other.store.decide(rule, [there], 0);
       expect(reports[0]?.remaining).toBe(20 - 6 - 1);
     } finally {
@@ -177,7 +161,7 @@ describe('the limit store, when Redis has lost what it counted', () => {
     const keys = keysOf(1);
     node.watch.distrust(new Error('as if Redis were away'));
     expect(await granted(rule, keys, 12)).toBe(12);
-    await trusted();
+    await node.trusted();
     await node.redis.commands.flushall();
     expect(await granted(rule, keys, 50)).toBe(8);
   });
