@@ -111,6 +111,38 @@ describe('AuditTrail', () => {
     expect(await rows('practice_stuck')).toHaveLength(1);
   });
 
+  it('waits for a chain over one connection, however much of it waits', async () => {
+    const { trail } = node();
+    const waiting = async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length;
+    const holder = await holdChain(world, 'practice_busy');
+    const busy = [trail.append(entry('practice_busy'))];
+    await until(async () => (await waiting()) > 0);
+    busy.push(trail.append(entry('practice_busy')));
+    let most = 0;
+    let isBeside = false;
+    const beside = trail.append(entry('practice_beside')).then(() => (isBeside = true));
+    await until(async () => {
+      most = Math.max(most, await waiting());
+      return isBeside;
+    });
+    expect(most).toBe(1);
+    await holder.end();
+    await Promise.all([beside, ...busy]);
+  });
+
+  it('keeps the order of a chain whose batch failed for the sake of another', async () => {
+    const { trail } = node();
+    const holder = await holdChain(world, 'practice_held');
+    const held = expect(trail.append(entry('practice_held'))).rejects.toBeInstanceOf(AuditUnavailable);
+    const first = trail.append(entry('practice_order', { actor: 'user_first' }));
+    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    const second = trail.append(entry('practice_order', { actor: 'user_second' }));
+    await Promise.all([held, first, second]);
+    await holder.end();
+    const actors = (await rows('practice_order')).map(({ body }) => (JSON.parse(body) as { actor: string }).actor);
+    expect(actors).toEqual(['user_first', 'user_second']);
+  });
+
   it('lets a few entries behind a batch share the next one, and wait for it no longer than a batch takes', async () => {
     const { trail } = node();
     const holder = await holdChain(world, 'practice_slow');

@@ -162,13 +162,14 @@ export class AuditTrail {
     const line = this.line[kind];
     const next: string[] = [];
     const behind: string[] = [];
+    const { suspectIsBusy } = this;
     let room = most;
     let at = 0;
     for (; at < line.length && room > 0; at += 1) {
       const practice = line[at] ?? '';
       const chain = this.chainOf(practice);
       const isAlone = this.suspect.has(practice);
-      if (chain.isBusy || (isAlone && (batch.size > 0 || this.suspectIsBusy))) {
+      if (chain.isBusy || (isAlone && (batch.size > 0 || suspectIsBusy))) {
         next.push(practice);
         continue;
       }
