@@ -3,7 +3,7 @@ import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { freshContext, type WorkClass, type WorkContext } from '../context';
 import { Connections } from './connections';
-import { DatabaseBusy, DatabaseUnavailable, StatementCancelled } from './database.errors';
+import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from './database.errors';
 import { Reading, Readings } from './reading';
 import { type Statement, statement } from './statement';
 
@@ -183,6 +183,18 @@ describe('readings that share connections', () => {
     await holder.query('SELECT pg_advisory_unlock(1)');
     await first;
     expect(await next).toBe('practice_c');
+  });
+
+  it('are answered though the one before them failed before it had prepared their statement', async () => {
+    open(1);
+    const both = statement<{ n: number }>('test.both', 'SELECT 1 AS n');
+    const failing = { name: 'test.failing', text: 'SELECT 1 / 0', values: [] };
+    const context = contextOf('practice_a');
+    const options = { tenant: 'practice_a', workClass: 'standard', context } as const;
+    const first = Reading.run(readings, options, (sql) => sql.query(both, [], [failing]));
+    const second = read('practice_b', both);
+    await expect(first).rejects.toThrow(ValueRefused);
+    expect(await second).toEqual([{ n: 1 }]);
   });
 
   it('tell why they fail, not why the one before them did not prepare their statement', async () => {
