@@ -1,4 +1,4 @@
-import './young-generation';
+import './v8-flags';
 import 'reflect-metadata';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

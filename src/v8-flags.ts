@@ -9,7 +9,7 @@ import { setFlagsFromString } from 'node:v8';
 setFlagsFromString('--no-allocation-site-pretenuring');
 
 /**
- * V8 marks the old generation in up to four threads beside the one that serves. On the one core that a process is given, they
- * take four fifths of it, for some 100 ms each time. Without them it is marked in steps of a few milliseconds.
+ * V8 marks the old generation in threads beside the one that serves. On the one core that a process is given they take most
+ * of it, for 30 to 130 ms each time. Without them it is marked in steps.
  */
 setFlagsFromString('--no-concurrent-marking');
