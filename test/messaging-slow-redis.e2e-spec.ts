@@ -84,7 +84,9 @@ describe('posts in a flood, while Redis is slow', () => {
       // It is slow for as long as it is: no probe takes it back, and one episode has one alarm.
       expect(await metrics('throttle_degraded')).toEqual([1, 1]);
       expect(alarms()).toEqual(alarmsOfIt);
+      // Late is not away.
       expect(await metrics('redis_up')).toEqual([1, 1]);
+      for (const gate of gates) expect((await call(gate, '/health/ready')).body).toMatchObject({ redis: 'up' });
     } finally {
       way.lateMs = 0;
     }
