@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { readAnchors } from '../src/platform/audit/anchor-file';
 import { verifyAudit } from '../src/platform/audit/verification';
 import { call, tokenFor } from './support/api';
-import { holdChain } from './support/chains';
+import { holdChain, waitingForChains } from './support/chains';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
@@ -169,7 +169,7 @@ describe('what is audited', () => {
     const holder = await holdChain(world, ours.id);
     let answered = false;
     const refusal = call(gate, '/patients', { ...as('role-1'), token: officer }).finally(() => (answered = true));
-    await until(async () => (await world.sql(`SELECT 1 FROM pg_locks WHERE NOT granted`)).length > 0);
+    await until(async () => (await waitingForChains(world)) > 0);
     expect(answered).toBe(false);
     await holder.end();
     expect((await refusal).status).toBe(403);

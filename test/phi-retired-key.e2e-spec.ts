@@ -55,7 +55,7 @@ describe('a key that is retired while somebody writes under it', () => {
       const rotating = rotate();
       await until(async () => {
         const waiting = await world.sql(
-          `SELECT FROM pg_stat_activity WHERE application_name = 'gatehouse-phi-rotate' AND wait_event_type = 'Lock'`,
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse-phi-rotate' AND wait_event_type = 'Lock'`,
         );
         return waiting.length > 0;
       }, 60_000);

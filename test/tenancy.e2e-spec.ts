@@ -60,7 +60,7 @@ describe('tenancy in the database', () => {
         const cancelled = Transaction.run(connections, { ...as(tenant), context }, (sql) => sql.query(sleeps));
         await until(async () => {
           const active = await world.sql(
-            `SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()`,
+            `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(30)%' AND state = 'active' AND pid <> pg_backend_pid()`,
           );
           return active.length > 0;
         });

@@ -9,3 +9,12 @@ export async function holdChain(world: World, practice: string): Promise<Client>
   await holder.query('SELECT FROM audit_chains WHERE chain = $1 FOR UPDATE', [practice]);
   return holder;
 }
+
+/** How many connections of the audit log wait for a lock. (Worlds share a cluster, and with it `pg_locks`.) */
+export async function waitingForChains(world: World): Promise<number> {
+  const waiting = await world.sql(
+    `SELECT FROM pg_stat_activity WHERE datname = current_database()
+       AND application_name LIKE 'gatehouse-audit-%' AND wait_event_type = 'Lock'`,
+  );
+  return waiting.length;
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { holdChain } from '../../../test/support/chains';
+import { holdChain, waitingForChains } from '../../../test/support/chains';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { auditNode, type AuditNode, entryOf as entry } from './audit-nodes.spec-support';
@@ -113,16 +113,15 @@ describe('AuditTrail', () => {
 
   it('waits for a chain over one connection, however much of it waits', async () => {
     const { trail } = node();
-    const waiting = async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length;
     const holder = await holdChain(world, 'practice_busy');
     const busy = [trail.append(entry('practice_busy'))];
-    await until(async () => (await waiting()) > 0);
+    await until(async () => (await waitingForChains(world)) > 0);
     busy.push(trail.append(entry('practice_busy')));
     let most = 0;
     let isBeside = false;
     const beside = trail.append(entry('practice_beside')).then(() => (isBeside = true));
     await until(async () => {
-      most = Math.max(most, await waiting());
+      most = Math.max(most, await waitingForChains(world));
       return isBeside;
     });
     expect(most).toBe(1);
@@ -135,7 +134,7 @@ describe('AuditTrail', () => {
     const holder = await holdChain(world, 'practice_held');
     const held = expect(trail.append(entry('practice_held'))).rejects.toBeInstanceOf(AuditUnavailable);
     const first = trail.append(entry('practice_order', { actor: 'user_first' }));
-    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    await until(async () => (await waitingForChains(world)) > 0);
     const second = trail.append(entry('practice_order', { actor: 'user_second' }));
     await Promise.all([held, first, second]);
     await holder.end();
@@ -147,7 +146,7 @@ describe('AuditTrail', () => {
     const { trail } = node();
     const holder = await holdChain(world, 'practice_slow');
     const slow = trail.append(entry('practice_slow'));
-    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    await until(async () => (await waitingForChains(world)) > 0);
     const one = trail.append(entry('practice_few1'));
     await new Promise(setImmediate);
     const other = trail.append(entry('practice_few2'));
@@ -178,7 +177,7 @@ describe('AuditTrail', () => {
     const { trail } = node();
     const holder = await holdChain(world, 'practice_hurry');
     const underWay = trail.append(entry('practice_hurry', { actor: 'user_first' }));
-    await until(async () => (await world.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    await until(async () => (await waitingForChains(world)) > 0);
     const usual = Array.from({ length: 1_000 }, () => trail.append(entry('practice_hurry')));
     const urgent = trail.append(entry('practice_hurry', { actor: 'user_urgent' }), true);
     await holder.end();
