@@ -3,6 +3,7 @@ import { pino, type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { Config } from '../config';
 import { Context } from '../context';
+import { LineBlocks } from './line-blocks';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -31,7 +32,6 @@ export class Log implements LoggerService {
     this.stream = destination ?? destinationOf(config.get('LOG_FORMAT'));
     this.logger = pino(options, this.stream);
     this.accessLogger = pino({ ...options, mixin: undefined, redact: undefined }, this.stream);
-    if (!destination) setInterval(() => this.logger.flush(), 500).unref();
   }
 
   info(fields: Fields, message: string): void {
@@ -87,8 +87,7 @@ export function withoutValues(error: unknown): unknown {
   return cause === undefined ? told : { ...told, cause: withoutValues(cause) };
 }
 
-/** JSON is written in blocks, since a write for each line would cost as much as the request it tells of. */
 function destinationOf(format: 'json' | 'pretty'): DestinationStream {
-  if (format === 'json') return pino.destination({ dest: 1, sync: false, minLength: 4096 });
+  if (format === 'json') return new LineBlocks();
   return pretty({ destination: 1, ignore: 'pid,role,requestId', singleLine: true, translateTime: 'HH:MM:ss.l' });
 }
