@@ -123,6 +123,17 @@ describe('every method of a workspace, about what is its own and what is another
       expect(await digest()).toEqual(before);
     });
 
+    it('refuses whoever was deactivated, though a member of the channel, and does nothing', async () => {
+      await world.sql(`UPDATE workspace_users SET deleted = true WHERE workspace_id = 'Tours' AND id = 'Uours1'`);
+      const before = await digest();
+      for (const route of routesOf(method)) {
+        const { body } = await ask(route, caseOf(method).arguments('ours'), await tokenOf(method));
+        expect(body).toEqual({ ok: false, error: 'account_inactive' });
+      }
+      expect(await digest()).toEqual(before);
+      await world.sql(`UPDATE workspace_users SET deleted = false WHERE workspace_id = 'Tours' AND id = 'Uours1'`);
+    });
+
     it('serves a workspace what is its own', async () => {
       for (const route of routesOf(method)) {
         const { body } = await ask(route, caseOf(method).arguments('ours'), await tokenOf(method));

@@ -88,6 +88,43 @@ describe('messaging, through Slack’s own client', () => {
     expect(seen).toEqual([...texts].reverse());
   });
 
+  it('ends a page of long messages early, and goes on behind it, in a channel and in a thread', async () => {
+    const slack = await client();
+    await world.sql(
+      `INSERT INTO channels (workspace_id, id, name, creator) VALUES ('Tours', 'Clong', 'long', 'Uours1')`,
+    );
+    await world.sql(
+      `INSERT INTO channel_members (workspace_id, channel_id, user_id) VALUES ('Tours', 'Clong', 'Uours1')`,
+    );
+    // 160 kB each, as long as messages may be, and behind them one with none.
+    await world.sql(
+      `INSERT INTO messages (workspace_id, channel_id, ts, user_id, app_id, text, thread_ts, reply_count)
+       SELECT 'Tours', 'Clong', 1700000000000000 + n, 'Uours1', 'app_ours',
+         CASE WHEN n IN (0, 101) THEN 'short' ELSE repeat('\u{1F600}', 40000) END,
+         CASE WHEN n BETWEEN 101 AND 110 THEN 1700000000000100 END, CASE n WHEN 100 THEN 10 ELSE 0 END
+       FROM generate_series(0, 110) n WHERE n < 10 OR n >= 100`,
+    );
+    const walk = async (method: string, given: Record<string, unknown>) => {
+      const pages: number[][] = [];
+      for await (const page of slack.paginate(method, { channel: 'Clong', limit: 1_000, ...given })) {
+        const { messages } = page as unknown as { messages: { ts: string; text: string }[] };
+        expect(Buffer.byteLength(messages.map(({ text }) => text).join(''))).toBeLessThan(524_288 + 160_000);
+        pages.push(messages.map(({ ts }) => Number(ts.slice('1700000000.000'.length))));
+      }
+      return pages;
+    };
+    expect(await walk('conversations.history', {})).toEqual([
+      [100, 9, 8, 7],
+      [6, 5, 4, 3],
+      [2, 1, 0],
+    ]);
+    expect(await walk('conversations.replies', { ts: '1700000000.000100' })).toEqual([
+      [100, 101, 102, 103, 104],
+      [105, 106, 107, 108],
+      [109, 110],
+    ]);
+  });
+
   it('cuts a history by `oldest`, `latest` and `inclusive`', async () => {
     const slack = await client();
     const times: string[] = [];

@@ -8,7 +8,7 @@ export { type ErrorShape, ErrorsAs, type Refusal } from './errors/error-shape';
 export { ForeignTenant } from './errors/foreign-tenant';
 export { FreeText } from './firewall/free-text.decorator';
 export { Idempotent } from './idempotency/idempotency.decorator';
-export { keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page';
+export { cursorAfter, keysOf, type Page, pageFrom, pageOf, PageQuery } from './responses/page';
 export { PostOrGet } from './post-or-get.decorator';
 export { Responds, Streams } from './responses/responds.decorator';
 export { ownRows } from './tenancy/own-rows';

@@ -34,7 +34,7 @@ export class ChatService {
   /**
    * Posts to a channel or a thread of the caller's workspace. Durable, and visible to all, when it returns; the messages of
    * a channel have rising times, in the order in which they become visible.
-   * @throws NoText, MessageTooLong, ChannelNotFound, NotInChannel, IsArchived, ThreadNotFound
+   * @throws NoText, MessageTooLong, AccountInactive, ChannelNotFound, NotInChannel, IsArchived, ThreadNotFound
    */
   async post(caller: Caller, request: PostMessage): Promise<Posted> {
     const threadTs = request.thread_ts === undefined ? undefined : microsOf(request.thread_ts);
@@ -63,7 +63,7 @@ export class ChatService {
 
   /**
    * Gives a message of the caller's own another text.
-   * @throws NoText, MessageTooLong, ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotUpdateMessage
+   * @throws NoText, MessageTooLong, AccountInactive, ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotUpdateMessage
    */
   @Transactional()
   async update(caller: Caller, { channel, ts, text }: UpdateMessage): Promise<Posted> {
@@ -76,7 +76,7 @@ export class ChatService {
 
   /**
    * Deletes a message of the caller's own; of one with replies the place stays.
-   * @throws ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotDeleteMessage
+   * @throws AccountInactive, ChannelNotFound, NotInChannel, IsArchived, MessageNotFound, CannotDeleteMessage
    */
   @Transactional()
   async delete(caller: Caller, { channel, ts }: NamedMessage): Promise<{ channel: string; ts: string }> {

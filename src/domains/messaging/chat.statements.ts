@@ -1,10 +1,11 @@
 import { statement } from '../../platform/database';
+import { isActive } from './accounts';
 import type { ChannelAccess } from './entities/channel.entity';
 import type { Message } from './entities/message.entity';
 
-/** The columns of `messages m`, as an answer needs them. */
+/** The columns of `messages m`, as an answer needs them; its text aside. */
 export const messageColumns = `
-  m.workspace_id, m.ts, m.user_id, m.app_id, m.text, m.thread_ts, m.reply_count, m.latest_reply, m.edited_ts, m.is_tombstone`;
+  m.workspace_id, m.ts, m.user_id, m.app_id, m.thread_ts, m.reply_count, m.latest_reply, m.edited_ts, m.is_tombstone`;
 
 const now = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
 
@@ -13,6 +14,7 @@ const moment = `
    UPDATE channels c SET last_ts = greatest(c.last_ts + 1, ${now})
    WHERE c.workspace_id = $1 AND c.id = $2 AND NOT c.is_archived AND EXISTS (
      SELECT FROM channel_members m WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.user_id = $3)
+     AND ${isActive('$3')}
    RETURNING c.last_ts`;
 
 /**
@@ -52,7 +54,7 @@ export interface PostingAccess extends ChannelAccess {
 /** $1 workspace, $2 channel, $3 user, $4 thread or null. */
 export const mayPost = statement<PostingAccess>(
   'messaging.may-post',
-  `SELECT c.is_private, c.is_archived,
+  `SELECT ${isActive('$3')} AS is_active, c.is_private, c.is_archived,
      EXISTS (
        SELECT FROM channel_members m WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.user_id = $3) AS is_member,
      $4::bigint IS NULL OR EXISTS (
@@ -69,7 +71,7 @@ export const channelNamed = statement<{ id: string }>(
 /** $1 workspace, $2 channel, $3 user. */
 export const hold = statement<ChannelAccess>(
   'messaging.hold',
-  `SELECT c.is_private, c.is_archived, EXISTS (
+  `SELECT ${isActive('$3')} AS is_active, c.is_private, c.is_archived, EXISTS (
      SELECT FROM channel_members m WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.user_id = $3) AS is_member
    FROM channels c WHERE c.workspace_id = $1 AND c.id = $2 FOR NO KEY UPDATE`,
 );
@@ -77,7 +79,7 @@ export const hold = statement<ChannelAccess>(
 /** $1 workspace, $2 channel, $3 time; as the four behind it. */
 export const message = statement<Message>(
   'messaging.message',
-  `SELECT ${messageColumns} FROM messages m
+  `SELECT ${messageColumns}, m.text FROM messages m
    WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.ts = $3 AND NOT m.is_tombstone`,
 );
 
@@ -85,7 +87,7 @@ export const message = statement<Message>(
 export const update = statement<Message>(
   'messaging.update',
   `UPDATE messages m SET text = $4, edited_ts = ${now} WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.ts = $3
-   RETURNING ${messageColumns}`,
+   RETURNING ${messageColumns}, m.text`,
 );
 
 export const remove = statement(

@@ -17,6 +17,12 @@ export interface Span {
   readonly before: string;
 }
 
+/** As many messages as were asked for, or as there is room for. */
+export interface Messages {
+  readonly messages: readonly Message[];
+  readonly areThereMore: boolean;
+}
+
 @Injectable()
 export class ConversationsRepository {
   constructor(private readonly unitOfWork: UnitOfWork) {}
@@ -39,9 +45,10 @@ export class ConversationsRepository {
     return access;
   }
 
-  /** What stands in the channel itself, newest first; one row more than `limit` where there are more. */
-  history(workspaceId: string, channelId: string, { after, before }: Span, limit: number): Promise<Message[]> {
-    return this.unitOfWork.query(statements.history, [workspaceId, channelId, after, before, limit + 1]);
+  /** What stands in the channel itself, newest first. */
+  async history(workspaceId: string, channelId: string, { after, before }: Span, limit: number): Promise<Messages> {
+    const values = [workspaceId, channelId, after, before, limit + 1];
+    return messagesOf(await this.unitOfWork.query(statements.history, values), limit);
   }
 
   async hasThread(workspaceId: string, channelId: string, ts: string): Promise<boolean> {
@@ -49,15 +56,16 @@ export class ConversationsRepository {
     return found?.exists === true;
   }
 
-  /** A thread's first message and its replies, oldest first; one row more than `limit` where there are more. */
-  replies(
+  /** A thread's first message and its replies, oldest first. */
+  async replies(
     workspaceId: string,
     channelId: string,
     ts: string,
     { after, before }: Span,
     limit: number,
-  ): Promise<Message[]> {
-    return this.unitOfWork.query(statements.replies, [workspaceId, channelId, after, before, limit + 1, ts]);
+  ): Promise<Messages> {
+    const values = [workspaceId, channelId, after, before, limit + 1, ts];
+    return messagesOf(await this.unitOfWork.query(statements.replies, values), limit);
   }
 
   /** The users of a channel, by id; one row more than `limit` where there are more. */
@@ -79,3 +87,17 @@ export class ConversationsRepository {
 }
 
 export type NewChannel = Pick<Channel, 'id' | 'creator' | 'name' | 'is_private'>;
+
+/** Of `limit + 1` rows those that stand on the page. */
+function messagesOf(rows: readonly statements.Paged[], limit: number): Messages {
+  const messages: Message[] = [];
+  for (const row of rows) {
+    if (messages.length === limit || !hasText(row)) break;
+    messages.push(row);
+  }
+  return { messages, areThereMore: messages.length < rows.length };
+}
+
+function hasText(row: statements.Paged): row is Message {
+  return row.text !== null;
+}

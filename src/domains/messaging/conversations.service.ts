@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { ReadOnly, Transactional } from '../../platform/database';
 import { newId } from '../../platform/identifiers';
-import { type Caller, invalid, type Page, pageFrom, workspaceOf } from '../../policy';
+import { type Caller, cursorAfter, invalid, type Page, pageFrom, workspaceOf } from '../../policy';
+import { Accounts } from './accounts';
 import { cursorKeys } from './cursor';
-import { ConversationsRepository, type Span } from './conversations.repository';
+import { ConversationsRepository, type Messages, type Span } from './conversations.repository';
 import {
   channelTypes,
   type CreateChannel,
@@ -15,7 +16,7 @@ import {
 } from './dto/conversations.dto';
 import type { Channel } from './entities/channel.entity';
 import type { Message } from './entities/message.entity';
-import { refuseUnlessReader } from './membership';
+import { refuseUnlessReader, refuseUnlessSeen } from './membership';
 import {
   AccountInactive,
   ChannelNotFound,
@@ -34,9 +35,15 @@ const micros = /^\d{1,16}$/;
 /** What a workspace talks about, and where. */
 @Injectable()
 export class ConversationsService {
-  constructor(private readonly repository: ConversationsRepository) {}
+  constructor(
+    private readonly repository: ConversationsRepository,
+    private readonly accounts: Accounts,
+  ) {}
 
-  /** The channels of the caller's workspace that the caller may see, by id. @throws PolicyRefusal 400 for a wrong cursor or type */
+  /**
+   * The channels of the caller's workspace that the caller may see, by id.
+   * @throws AccountInactive; PolicyRefusal 400 for a wrong cursor or type
+   */
   @ReadOnly()
   async list(caller: Caller, { types, exclude_archived, limit, cursor }: ListChannels): Promise<Page<Channel>> {
     const kinds = types.split(',').map((kind) => kind.trim());
@@ -50,46 +57,52 @@ export class ConversationsService {
     };
     const [afterId = ''] = cursorKeys(cursor);
     const workspaceId = workspaceOf(caller);
-    const rows = await this.repository.list(workspaceId, caller.userId, filter, afterId, limit);
+    const [rows] = await Promise.all([
+      this.repository.list(workspaceId, caller.userId, filter, afterId, limit),
+      this.accounts.refuseInactive(workspaceId, caller.userId),
+    ]);
     return pageFrom(ownWorkspace(workspaceId, rows), limit, ({ id }) => [id]);
   }
 
   /**
    * The messages of a channel, newest first, without the replies in threads.
-   * @throws ChannelNotFound, NotInChannel; PolicyRefusal 400 for a wrong cursor
+   * @throws AccountInactive, ChannelNotFound, NotInChannel; PolicyRefusal 400 for a wrong cursor
    */
   @ReadOnly()
   async history(caller: Caller, request: HistoryArguments): Promise<Page<Message>> {
     const workspaceId = workspaceOf(caller);
     const span = spanBackward(request);
-    const [access, rows] = await Promise.all([
+    const [access, found] = await Promise.all([
       this.repository.access(workspaceId, request.channel, caller.userId),
       this.repository.history(workspaceId, request.channel, span, request.limit),
     ]);
     refuseUnlessReader(access);
-    return pageFrom(ownWorkspace(workspaceId, rows), request.limit, ({ ts }) => [ts]);
+    return pageOfMessages(workspaceId, found);
   }
 
   /**
    * A thread's first message and its replies, oldest first.
-   * @throws ChannelNotFound, NotInChannel, ThreadNotFound; PolicyRefusal 400 for a wrong cursor
+   * @throws AccountInactive, ChannelNotFound, NotInChannel, ThreadNotFound; PolicyRefusal 400 for a wrong cursor
    */
   @ReadOnly()
   async replies(caller: Caller, request: RepliesArguments): Promise<Page<Message>> {
     const workspaceId = workspaceOf(caller);
     const { channel, limit } = request;
     const thread = microsOf(request.ts);
-    const [access, exists, rows] = await Promise.all([
+    const [access, exists, found] = await Promise.all([
       this.repository.access(workspaceId, channel, caller.userId),
       this.repository.hasThread(workspaceId, channel, thread),
       this.repository.replies(workspaceId, channel, thread, spanForward(request), limit),
     ]);
     refuseUnlessReader(access);
     if (!exists) throw new ThreadNotFound();
-    return pageFrom(ownWorkspace(workspaceId, rows), limit, ({ ts }) => [ts]);
+    return pageOfMessages(workspaceId, found);
   }
 
-  /** The ids of a channel's members; of a private one, for its members alone. @throws ChannelNotFound; PolicyRefusal 400 for a wrong cursor */
+  /**
+   * The ids of a channel's members; of a private one, for its members alone.
+   * @throws AccountInactive, ChannelNotFound; PolicyRefusal 400 for a wrong cursor
+   */
   @ReadOnly()
   async members(caller: Caller, { channel, cursor, limit }: MembersArguments): Promise<Page<string>> {
     const workspaceId = workspaceOf(caller);
@@ -98,7 +111,7 @@ export class ConversationsService {
       this.repository.access(workspaceId, channel, caller.userId),
       this.repository.members(workspaceId, channel, afterId, limit),
     ]);
-    if (!access || (access.is_private && !access.is_member)) throw new ChannelNotFound();
+    refuseUnlessSeen(access);
     const { data, nextCursor } = pageFrom(ownWorkspace(workspaceId, rows), limit, ({ user_id }) => [user_id]);
     return { data: data.map(({ user_id }) => user_id), nextCursor };
   }
@@ -134,6 +147,11 @@ export class ConversationsService {
 export interface Joined {
   readonly channel: Channel;
   readonly wasMember: boolean;
+}
+
+function pageOfMessages(workspaceId: string, { messages, areThereMore }: Messages): Page<Message> {
+  const last = ownWorkspace(workspaceId, messages).at(-1);
+  return { data: messages, nextCursor: areThereMore && last ? cursorAfter(last.ts) : null };
 }
 
 /** Sortable by time and unguessable, in Slack's letters: clients take the first one for the kind. */

@@ -1,4 +1,5 @@
 import { statement } from '../../platform/database';
+import { isActive } from './accounts';
 import { messageColumns } from './chat.statements';
 import type { Channel, ChannelAccess } from './entities/channel.entity';
 import type { Message } from './entities/message.entity';
@@ -23,17 +24,30 @@ export const list = statement<Channel>(
 /** $1 workspace, $2 channel, $3 user. */
 export const access = statement<ChannelAccess>(
   'messaging.access',
-  `SELECT c.is_private, c.is_archived, m.user_id IS NOT NULL AS is_member
+  `SELECT ${isActive('$3')} AS is_active, c.is_private, c.is_archived, m.user_id IS NOT NULL AS is_member
    FROM channels c LEFT JOIN ${membership('$3')} WHERE c.workspace_id = $1 AND c.id = $2`,
 );
 
+/** A message, or `text: null` for one that stands on a later page. */
+export type Paged = Omit<Message, 'text'> & { readonly text: string | null };
+
+/** Texts that a page begins with no more of, in bytes: the longest has 160,000, and a page may have 1,000. */
+const mostTextBytes = 524_288;
+
+/** The texts of a page in that order, as far as there is room; what stands behind is not even read. */
+const roomForText = (order: string) =>
+  `CASE WHEN coalesce(sum(octet_length(m.text)) OVER (ORDER BY ${order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+     < ${mostTextBytes} THEN m.text END AS text`;
+
 /** $1 workspace, $2 channel, $3 and $4 the times between which, both excluded, $5 rows. Newest first. */
-export const history = statement<Message>(
+export const history = statement<Paged>(
   'messaging.history',
-  `SELECT ${messageColumns} FROM messages m
-   WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.thread_ts IS NULL AND m.ts > $3::bigint AND m.ts < $4::bigint
-     AND NOT (m.is_tombstone AND m.reply_count = 0)
-   ORDER BY m.ts DESC LIMIT $5`,
+  `SELECT ${messageColumns}, ${roomForText('m.ts DESC')} FROM (
+     SELECT * FROM messages m
+     WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.thread_ts IS NULL AND m.ts > $3::bigint AND m.ts < $4::bigint
+       AND NOT (m.is_tombstone AND m.reply_count = 0)
+     ORDER BY m.ts DESC LIMIT $5
+   ) AS m ORDER BY m.ts DESC`,
 );
 
 /** $1 workspace, $2 channel, $3 the thread. */
@@ -44,17 +58,19 @@ export const hasThread = statement<{ exists: boolean }>(
 );
 
 /** As `history`, $6 the thread; oldest first, its first message before the replies. */
-export const replies = statement<Message>(
+export const replies = statement<Paged>(
   'messaging.replies',
-  `SELECT * FROM (
-     (SELECT ${messageColumns} FROM messages m
-      WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.ts = $6 AND m.thread_ts IS NULL
-        AND m.ts > $3::bigint AND m.ts < $4::bigint)
-     UNION ALL
-     (SELECT ${messageColumns} FROM messages m
-      WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.thread_ts = $6 AND m.ts > $3::bigint AND m.ts < $4::bigint
-      ORDER BY m.ts LIMIT $5)
-   ) AS thread ORDER BY ts LIMIT $5`,
+  `SELECT ${messageColumns}, ${roomForText('m.ts')} FROM (
+     SELECT * FROM (
+       (SELECT * FROM messages m
+        WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.ts = $6 AND m.thread_ts IS NULL
+          AND m.ts > $3::bigint AND m.ts < $4::bigint)
+       UNION ALL
+       (SELECT * FROM messages m
+        WHERE m.workspace_id = $1 AND m.channel_id = $2 AND m.thread_ts = $6 AND m.ts > $3::bigint AND m.ts < $4::bigint
+        ORDER BY m.ts LIMIT $5)
+     ) AS thread ORDER BY ts LIMIT $5
+   ) AS m ORDER BY m.ts`,
 );
 
 /** $1 workspace, $2 channel, $3 the id behind which it begins, $4 rows. */

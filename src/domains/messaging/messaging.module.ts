@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { Accounts } from './accounts';
 import { ChatController } from './chat.controller';
 import { ChatRepository } from './chat.repository';
 import { ChatService } from './chat.service';
@@ -14,6 +15,7 @@ import { UnknownMethodController } from './unknown-method.controller';
   // The last one takes what no other has.
   controllers: [ChatController, ConversationsController, DirectoryController, UnknownMethodController],
   providers: [
+    Accounts,
     ChatRepository,
     ChatService,
     ConversationsRepository,

@@ -8,7 +8,7 @@ interface WorkspaceRow {
  * the query forgot its filter and that row-level security stands open; nothing of what was read then leaves.
  * @throws Error where a row is another workspace's
  */
-export function ownWorkspace<Row extends WorkspaceRow>(workspaceId: string, rows: Row[]): Row[] {
+export function ownWorkspace<Row extends WorkspaceRow>(workspaceId: string, rows: readonly Row[]): readonly Row[] {
   if (rows.some((row) => row.workspace_id !== workspaceId)) throw new Error('A query gave rows of another workspace');
   return rows;
 }

@@ -16,6 +16,8 @@ export interface Channel {
 
 /** What a user may do in a channel, which exists. */
 export interface ChannelAccess {
+  /** Whether the workspace has the user, and did not deactivate it. */
+  readonly is_active: boolean;
   readonly is_private: boolean;
   readonly is_archived: boolean;
   readonly is_member: boolean;
