@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { requestsPerMinuteOfTier } from '../src/policy/throttling/usage-plans';
 import { call } from './support/api';
 import { HeldClock } from './support/held-clock';
@@ -21,12 +22,14 @@ describe.each(['Redis’ clock', 'a clock that is moved'] as const)('one app at 
     world = await World.create();
     clock = new HeldClock(world);
     workspace = await seedWorkspace(world, 'x');
-    const environment = {
-      GATEHOUSE_ROLE: 'api',
-      REDIS_DEADLINE_MS: '5000',
-      ...(by === 'Redis’ clock' ? {} : clock.environment),
-    };
-    gates = await Promise.all(Array.from({ length: 4 }, () => world.start(environment)));
+    const environment = { GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '5000' };
+    // Of processes whose clocks differ by more than a window, one that counted by its own would let others' requests go.
+    const shift = join(__dirname, 'support', 'shift-clock-in-process.cjs');
+    const clockOf = (n: number) =>
+      by === 'Redis’ clock'
+        ? { NODE_OPTIONS: `--require ${shift}`, CLOCK_AHEAD_MS: String(n * 70_000) }
+        : clock.environment;
+    gates = await Promise.all(Array.from({ length: 4 }, (_, n) => world.start({ ...environment, ...clockOf(n) })));
   });
   afterAll(() => world.end());
 

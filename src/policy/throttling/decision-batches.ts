@@ -79,6 +79,7 @@ export class DecisionBatches {
     const receivedAt = this.clock.now();
     const { memory } = this.watch;
     const [decidedAtMs = 0] = answer;
+    followClock(batch, decidedAtMs);
     const someAreLost = markLost(batch, decidedAtMs, memory, missingOf(batch, keys, answer));
     let misjudged: (MisjudgedRequest & Pending)[] | undefined;
     let at = 1;
@@ -120,6 +121,19 @@ function missingOf(
   for (const { rule } of batch) at += rule.subjects.length * 2;
   if (at === answer.length) return undefined;
   return new Set(answer.slice(at).map((index) => keys[index] ?? ''));
+}
+
+/** What this process knows of later times than there can be is from before Redis' clock went back. */
+function followClock(batch: readonly Pending[], decidedAtMs: number): void {
+  const today = endOfDay(decidedAtMs);
+  for (const { rule, keys } of batch)
+    for (let index = 0; index < keys.length; index += 1) {
+      const key = keys[index];
+      const limit = rule.parts[index]?.limit;
+      if (key === undefined || limit === undefined) continue;
+      const latestMs = limit.kind === 'plan' ? today : decidedAtMs + limit.windowMs;
+      if (key.countsUntilMs > latestMs) key.pullBack(decidedAtMs, latestMs);
+    }
 }
 
 /**

@@ -4,7 +4,8 @@ import { SieveCache } from '../auth/sieve-cache';
 import type { Denial } from './denial';
 
 const mostApps = 50_000;
-const mostWindowsOfApp = 1_000;
+/** Of all apps together, an app in two tenants counting twice. */
+const mostTenants = 100_000;
 /** Of a window larger than this, only the newest requests can be told to a Redis that lost them. */
 const mostGrants = 1_024;
 
@@ -66,20 +67,36 @@ export class LimitKey {
     this.countsUntilMs = grants.length === 0 ? 0 : (grants.at(-1) ?? 0) + windowMs;
   }
 
+  /**
+   * Follows Redis' clock, which has gone back, as the script does: the newest was granted now, and nothing counts for longer
+   * than until then.
+   */
+  pullBack(nowMs: number, latestMs: number): void {
+    const { grants } = this;
+    const aheadMs = Math.max(0, (grants.at(-1) ?? nowMs) - nowMs);
+    grants.forEach((atMs, index) => (grants[index] = atMs - aheadMs));
+    this.countsUntilMs = Math.min(this.countsUntilMs, latestMs);
+  }
+
   /** What Redis granted to this process, and when. */
   get granted(): readonly number[] {
     return this.grants;
   }
 }
 
+/** The windows of an app in a tenant, by their route. */
+type TenantWindows = Map<string, LimitKey>;
+
 /** The keys of one app. */
 export class AppKeys {
   /** Plan rate and quota. */
   readonly plan: LimitKey;
-  private readonly windows = new Map<string, Map<string, LimitKey>>();
-  private windowCount = 0;
 
-  constructor(clientId: string) {
+  /** @param windows of all apps, so that one in very many tenants takes room from those that nobody asks for */
+  constructor(
+    clientId: string,
+    private readonly windows = new SieveCache<TenantWindows>(mostTenants),
+  ) {
     // 78 bits: among 500,000 apps two share a tag with a chance of 4 in 10^13. A window's name then takes 27 bytes, the most
     // that fit an allocation of 32.
     const tag = hashed(clientId).slice(0, 13);
@@ -88,34 +105,28 @@ export class AppKeys {
 
   /** The window of this app in that tenant on that route. */
   window(tenant: string, route: string): LimitKey {
-    let ofTenant = this.windows.get(tenant);
-    if (!ofTenant) {
-      // An app in very many workspaces must not fill the memory; what is forgotten costs one hash and one call to Redis.
-      if (this.windowCount >= mostWindowsOfApp) {
-        this.windows.clear();
-        this.windowCount = 0;
-      }
-      this.windows.set(tenant, (ofTenant = new Map<string, LimitKey>()));
-    }
+    const { tag } = this.plan;
+    const place = `${tag}${tenant}`;
+    let ofTenant = this.windows.get(place);
+    if (!ofTenant) this.windows.set(place, (ofTenant = new Map<string, LimitKey>()));
     let key = ofTenant.get(route);
     if (!key) {
-      const { tag } = this.plan;
       key = new LimitKey(`rl:{${tag}}${hashed(`${tenant}\n${route}`).slice(0, 9)}`, tag);
       ofTenant.set(route, key);
-      this.windowCount += 1;
     }
     return key;
   }
 }
 
-/** The keys of the apps seen lately; what is forgotten costs a hash, and its denials a call to Redis. */
+/** The keys of the apps and tenants seen lately; what is forgotten costs a hash, and its denials a call to Redis. */
 @Injectable()
 export class LimitKeys {
   private readonly apps = new SieveCache<AppKeys>(mostApps);
+  private readonly windows = new SieveCache<TenantWindows>(mostTenants);
 
   of(clientId: string): AppKeys {
     let keys = this.apps.get(clientId);
-    if (!keys) this.apps.set(clientId, (keys = new AppKeys(clientId)));
+    if (!keys) this.apps.set(clientId, (keys = new AppKeys(clientId, this.windows)));
     return keys;
   }
 }

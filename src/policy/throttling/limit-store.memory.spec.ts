@@ -100,6 +100,17 @@ describe('what the limit store remembers, in the process and in Redis', () => {
     expect(await limits.node.store.decide(rule, [key], 2)).toMatchObject({ allowed: true });
   });
 
+  it('remembers what is asked for, in however many workspaces an app is', () => {
+    const { keys } = limits.node;
+    const inUse = () => ['this', 'that'].map((app) => keys.of(app).window('busy', 'POST /route'));
+    const before = inUse();
+    for (let n = 0; n < 120_000; n += 1) {
+      keys.of('this').window(`workspace ${n}`, 'POST /route');
+      if (n % 1_000 === 0) inUse();
+    }
+    inUse().forEach((key, index) => expect(key).toBe(before[index]));
+  });
+
   it('leaves no key without an expiry and none that holds a name in clear', async () => {
     const rule = ruleOf([limitOfTier(4, 'stream'), limitsOfPlan.enterprise]);
     const app = limits.node.keys.of('client-with-a-name');

@@ -36,6 +36,30 @@ describe('the limit store, where what was counted has to be put right', () => {
       expect(await passes(rule, name, 20)).toBe(true);
     });
 
+    it.each([0, 1_000, 3_600_000, 3 * dayMs])(
+      'by %i ms, frees a window after one window for who remembers its grants, too, though its key has expired',
+      async (backMs) => {
+        const rule = windowRule(20);
+        const key = new LimitKey(freshName(), 'x');
+        const ask = async () => (await limits.node.store.decide(rule, [key], 1)).allowed;
+        at(0);
+        expect((await limits.node.store.decide(rule, [key], 20)).allowed).toBe(true);
+        at(-backMs);
+        expect(await passes(rule, [key.name])).toBe(false); // as another process asks, and Redis pulls it back
+        at(-backMs + 1);
+        limits.node.clock.advance(60_001); // what is remembered of a refusal is over
+        expect(await ask()).toBe(false);
+        await limits.node.redis.commands.del(key.name);
+        at(-backMs + 30_000);
+        limits.node.clock.advance(60_001);
+        expect(await ask()).toBe(false); // what was lost is told
+        await limits.node.redis.commands.del(key.name);
+        at(-backMs + 60_001);
+        limits.node.clock.advance(60_001);
+        expect(await ask()).toBe(true);
+      },
+    );
+
     it('over midnight, keeps a used quota and ends it with the day that it then is', async () => {
       const quota = { burstRequests: undefined, requestsPerSecond: undefined, requestsPerDay: 5 };
       const rule = ruleOf([{ kind: 'plan', name: 'quota', ...quota }]);
