@@ -209,6 +209,18 @@ describe('the methods of messaging', () => {
     expect(await slack.team.info()).toMatchObject({ team: { id: 'Tours', name: 'ours inc.', domain: 'ours.example' } });
   });
 
+  it('takes what clients of Slack ask for by habit, and refuses what would be lost unseen', async () => {
+    const slack = await client();
+    const shown = { as_user: true, mrkdwn: true, unfurl_links: false, unfurl_media: false, link_names: true } as const;
+    const { ts = '' } = await slack.chat.postMessage({ channel: 'Cours1', text: 'by habit', ...shown });
+    const { messages } = await slack.conversations.history({ channel: 'Cours1', limit: 1, include_all_metadata: true });
+    expect(messages?.map((message) => message.ts)).toEqual([ts]);
+    expect((await slack.users.list({ include_locale: true })).ok).toBe(true);
+    expect((await slack.users.info({ user: 'Uours1', include_locale: true })).ok).toBe(true);
+    const lost = slack.chat.postMessage({ channel: 'Cours1', text: 'by habit', blocks: [{ type: 'divider' }] });
+    await expect(lost).rejects.toMatchObject(refusal('invalid_arguments'));
+  });
+
   it('refuses whoever is no user of the workspace any more', async () => {
     const slack = await client({ sub: 'Ugone' });
     await expect(slack.auth.test()).rejects.toMatchObject(refusal('account_inactive'));

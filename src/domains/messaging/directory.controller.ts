@@ -15,10 +15,11 @@ import {
 } from '../../policy';
 import { DirectoryService } from './directory.service';
 import { ok } from './dto/answers';
-import { NoArguments, PageArguments } from './dto/arguments';
+import { NoArguments } from './dto/arguments';
 import {
   AuthTestView,
   authTestView,
+  ListUsers,
   NamedUser,
   OneUserView,
   oneUserView,
@@ -68,7 +69,7 @@ export class DirectoryController {
   @Scopes('users:read')
   @RateTier(3)
   @Responds(200, UsersView)
-  users(@CurrentCaller() caller: Caller, @Body() request: PageArguments) {
+  users(@CurrentCaller() caller: Caller, @Body() request: ListUsers) {
     return ok(this.directory.users(caller, request).then(usersView));
   }
 }

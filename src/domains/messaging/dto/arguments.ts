@@ -3,6 +3,12 @@ import { ApiProperty } from '@nestjs/swagger';
 /** The argument of a method that takes none; the token may stand beside it. */
 export class NoArguments {}
 
+/** An argument of Slack's that is taken, and has no effect: what it asks for there is nothing here. */
+export const hint = {
+  required: false,
+  description: 'Taken for the sake of clients of Slack; without effect here',
+} as const;
+
 /** How a list is asked for. */
 export class PageArguments {
   @ApiProperty({

@@ -2,10 +2,8 @@ import { ApiProperty } from '@nestjs/swagger';
 import { FreeText } from '../../../policy';
 import { tsPattern } from '../timestamp';
 import { Ok } from './answers';
-import { channelId } from './arguments';
+import { channelId, hint } from './arguments';
 import { MessageView } from './message.view';
-
-const hint = { required: false, description: 'How a client would show it; without effect here' } as const;
 
 /** The arguments of `chat.delete`. */
 export class NamedMessage {
@@ -45,6 +43,9 @@ export class PostMessage {
     description: 'The message to reply to, `seconds.micros`',
   })
   readonly thread_ts?: string;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly as_user?: boolean;
 
   @ApiProperty({ ...hint, type: Boolean })
   readonly mrkdwn?: boolean;

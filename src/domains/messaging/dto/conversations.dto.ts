@@ -5,7 +5,7 @@ import type { Channel } from '../entities/channel.entity';
 import type { Message } from '../entities/message.entity';
 import { momentPattern, tsPattern } from '../timestamp';
 import { Ok, PagedOk } from './answers';
-import { channelId, PageArguments } from './arguments';
+import { channelId, hint, PageArguments } from './arguments';
 import { ChannelView, channelView } from './channel.view';
 import { MessageView, messageView } from './message.view';
 
@@ -46,6 +46,9 @@ export class HistoryArguments extends PageArguments {
 
   @ApiProperty({ type: Boolean, required: false, default: false, description: 'Those at `oldest` and `latest`, too' })
   readonly inclusive: boolean = false;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly include_all_metadata?: boolean;
 }
 
 /** The arguments of `conversations.replies`. */

@@ -3,12 +3,22 @@ import type { Caller, Page } from '../../../policy';
 import type { Identity } from '../directory.repository';
 import type { Team, User } from '../entities/user.entity';
 import { Ok, PagedOk } from './answers';
+import { hint, PageArguments } from './arguments';
 import { TeamView, teamView, UserView, userView } from './user.view';
 
 /** The arguments of `users.info`. */
 export class NamedUser {
   @ApiProperty({ type: String, minLength: 1, maxLength: 64, description: 'Its id', example: 'U0DEMOADA' })
   readonly user!: string;
+
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly include_locale?: boolean;
+}
+
+/** The arguments of `users.list`. */
+export class ListUsers extends PageArguments {
+  @ApiProperty({ ...hint, type: Boolean })
+  readonly include_locale?: boolean;
 }
 
 export class AuthTestView extends Ok {
