@@ -235,14 +235,39 @@ describe('AuditTrail', () => {
     await holder.end();
   });
 
-  it('is unavailable beyond what may wait, at once', async () => {
+  it('is unavailable beyond what may wait of one chain, and of all, at once', async () => {
     const { trail } = node();
-    const results = await Promise.allSettled(
-      Array.from({ length: 8_200 }, () => trail.append(entry('practice_crowd'))),
-    );
-    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(8);
-    expect((await rows('practice_crowd')).length).toBe(8_192);
+    const crowd = (practice: string) => Array.from({ length: 4_100 }, () => trail.append(entry(practice)));
+    const results = await Promise.allSettled([
+      ...crowd('practice_crowd1'),
+      ...crowd('practice_crowd2'),
+      ...crowd('practice_crowd3'),
+    ]);
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(4 + 4 + 4_100);
+    const found = await Promise.all(['practice_crowd1', 'practice_crowd2', 'practice_crowd3'].map(rows));
+    expect(found.map(({ length }) => length)).toEqual([4_096, 4_096, 0]);
   });
+
+  it('gives up a Postgres that says nothing', async () => {
+    const { trail } = node();
+    const holder = await holdChain(world, 'practice_mute');
+    const mute = trail.append(entry('practice_mute'));
+    mute.catch(() => undefined);
+    await until(async () => (await waitingForChains(world)) > 0);
+    const [waiter] = await world.sql<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+         AND application_name LIKE 'gatehouse-audit-%' AND wait_event_type = 'Lock'`,
+    );
+    const pid = Number(waiter?.pid);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await expect(mute).rejects.toBeInstanceOf(AuditUnavailable);
+      await trail.drained();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      await holder.end();
+    }
+  }, 30_000);
 
   it.each([
     ['runtime', `INSERT INTO audit_entries (body, hash) VALUES ('{"practice":"practice_two","seq":9000}', sha256(''))`],

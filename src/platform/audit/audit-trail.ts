@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { Counter } from 'prom-client';
 import { Clock } from '../config';
+import { DatabaseError } from 'pg';
 import { DatabaseUnavailable } from '../database';
 import { Log, Metrics } from '../telemetry';
 import { auditLanes } from './audit-connections';
 import { AuditWriter, type TimedEntry } from './audit-writer';
-import { AuditUnavailable } from './audit.errors';
+import { AuditUnavailable, ChainStuck } from './audit.errors';
 import { assertFits, type AuditEntry } from './entry';
 
 /**
@@ -20,8 +21,8 @@ const besideUrgent = { most: 20, forMs: 100 } as const;
  * longer than a batch does.
  */
 const fewEntries = { most: 5, forMs: 10 } as const;
-/** Entries that wait for a batch at most; beyond, the log is unavailable. */
-const mostWaiting = 8_192;
+/** Entries that wait for a batch at most, of all chains and of one; beyond, the log is unavailable. */
+const mostWaiting = { ofAll: 8_192, ofOne: 4_096 } as const;
 /** Chains whose lists are kept for their next entries. */
 const mostChains = 10_000;
 
@@ -36,6 +37,8 @@ type Kind = 'urgent' | 'usual';
 /** What waits of one chain. */
 interface Chain {
   readonly waiting: Readonly<Record<Kind, Waiting[]>>;
+  /** What its last batch was of. */
+  last: Kind | undefined;
   /** In a batch that is under way: its next entries wait for that, other chains need not. */
   isBusy: boolean;
 }
@@ -60,10 +63,9 @@ export class AuditTrail {
   private underWay: (readonly Waiting[])[] = [];
   private urgentWasLast = false;
   private lastUrgentAt = -Infinity;
-  /** A batch under way that has kept few entries waiting for longer than it should. */
-  private late: readonly Waiting[] | undefined;
+  /** The batch under way that few entries wait for, until they have waited for longer than they should. */
+  private waitedFor: { readonly batch: readonly Waiting[] | undefined; isLate: boolean } | undefined;
   private scheduled = false;
-  private reconsider: NodeJS.Timeout | undefined;
   private whenIdle: (() => void)[] = [];
   private readonly lost: Counter;
 
@@ -85,7 +87,9 @@ export class AuditTrail {
    */
   async append(entry: AuditEntry, urgent = false): Promise<void> {
     assertFits(entry);
-    if (this.waitingCount >= mostWaiting) throw new AuditUnavailable();
+    const { waiting } = this.chainOf(entry.practice);
+    const ofOne = waiting.urgent.length + waiting.usual.length;
+    if (this.waitingCount >= mostWaiting.ofAll || ofOne >= mostWaiting.ofOne) throw new AuditUnavailable();
     await new Promise<void>((resolve, reject) => {
       const at = this.clock.now();
       if (urgent) this.lastUrgentAt = at;
@@ -131,16 +135,19 @@ export class AuditTrail {
 
   private get isWorthABatch(): boolean {
     if (this.underWay.length === 0 || this.line.urgent.length > 0 || this.waitingCount > fewEntries.most) return true;
-    if (this.waitingCount === 0 || this.late !== undefined) return true;
-    this.reconsider ??= setTimeout(() => {
-      this.reconsider = undefined;
-      [this.late] = this.underWay;
-      this.schedule();
+    if (this.waitingCount === 0 || this.waitedFor?.isLate) return true;
+    const [batch] = this.underWay;
+    if (this.waitedFor?.batch === batch) return false;
+    const waitedFor = { batch, isLate: false };
+    this.waitedFor = waitedFor;
+    setTimeout(() => {
+      waitedFor.isLate = true;
+      if (this.waitedFor === waitedFor) this.schedule();
     }, fewEntries.forMs);
     return false;
   }
 
-  /** What is urgent first, but never twice in a row while something else may be written. */
+  /** What is urgent first, but never twice in a row while something else may be written; in each chain, too. */
   private draw(): Map<string, Waiting[]> {
     const order = this.urgentWasLast ? (['usual', 'urgent'] as const) : (['urgent', 'usual'] as const);
     for (const kind of order) {
@@ -169,7 +176,8 @@ export class AuditTrail {
       const practice = line[at] ?? '';
       const chain = this.chainOf(practice);
       const isAlone = this.suspect.has(practice);
-      if (chain.isBusy || (isAlone && (batch.size > 0 || suspectIsBusy))) {
+      const isOthersTurn = chain.last === kind && chain.waiting[otherThan[kind]].length > 0;
+      if (chain.isBusy || isOthersTurn || (isAlone && (batch.size > 0 || suspectIsBusy))) {
         next.push(practice);
         continue;
       }
@@ -180,6 +188,7 @@ export class AuditTrail {
       this.waitingCount -= drawn.length;
       batch.set(practice, drawn);
       chain.isBusy = true;
+      chain.last = kind;
       // What is left stands behind the other chains the next time.
       if (waiting.length > 0) behind.push(practice);
     }
@@ -189,7 +198,8 @@ export class AuditTrail {
 
   private chainOf(practice: string): Chain {
     let chain = this.chains.get(practice);
-    if (!chain) this.chains.set(practice, (chain = { waiting: { urgent: [], usual: [] }, isBusy: false }));
+    if (!chain)
+      this.chains.set(practice, (chain = { waiting: { urgent: [], usual: [] }, last: undefined, isBusy: false }));
     return chain;
   }
 
@@ -204,10 +214,12 @@ export class AuditTrail {
   }
 
   private leave(practice: string): void {
-    const chain = this.chainOf(practice);
-    chain.isBusy = false;
-    if (this.chains.size > mostChains && chain.waiting.urgent.length + chain.waiting.usual.length === 0)
-      this.chains.delete(practice);
+    this.chainOf(practice).isBusy = false;
+    if (this.chains.size <= mostChains) return;
+    for (const [name, { waiting, isBusy }] of this.chains) {
+      if (!isBusy && waiting.urgent.length + waiting.usual.length === 0) this.chains.delete(name);
+      if (this.chains.size <= mostChains) break;
+    }
   }
 
   /** The other lane is for those who are not. */
@@ -217,11 +229,9 @@ export class AuditTrail {
 
   private oldestMs(): number {
     const now = this.clock.now();
-    const firstOf = (kind: Kind) => this.line[kind].map((practice) => this.chains.get(practice)?.waiting[kind][0]);
-    const firsts = [...firstOf('urgent'), ...firstOf('usual'), ...this.underWay.map(([first]) => first)].map(
-      (first) => first?.at ?? now,
-    );
-    return Math.max(0, ...firsts.map((at) => now - at));
+    const waiting = [...this.chains.values()].flatMap((chain) => [chain.waiting.urgent[0], chain.waiting.usual[0]]);
+    const oldest = [...waiting, ...this.underWay.flat()].reduce((at, entry) => Math.min(at, entry?.at ?? now), now);
+    return now - oldest;
   }
 
   private async write(batch: Map<string, Waiting[]>): Promise<void> {
@@ -232,15 +242,29 @@ export class AuditTrail {
       for (const practice of batch.keys()) this.suspect.delete(practice);
       for (const { resolve } of entries) resolve();
     } catch (error) {
-      // Refused by Postgres, where another answer is to be had without the chain that is at fault.
-      if (batch.size > 1 && !(error instanceof DatabaseUnavailable)) this.putBack(batch);
+      // Refused by Postgres, where another answer is to be had without the chain that is at fault. Of any other failure nobody
+      // knows whether it came before or after the commit.
+      if (batch.size > 1 && isRefusal(error)) this.putBack(batch);
       else for (const { reject } of entries) reject(new AuditUnavailable(error));
+      if (batch.size === 1 && error instanceof ChainStuck) this.refuseWaiting([...batch.keys()], error);
     } finally {
       this.underWay = this.underWay.filter((other) => other !== entries);
-      if (this.late === entries) this.late = undefined;
+      if (this.waitedFor?.batch === entries) this.waitedFor = undefined;
       for (const practice of batch.keys()) this.leave(practice);
       if (this.waitingCount > 0) this.schedule();
       else if (this.underWay.length === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+    }
+  }
+
+  /** What waits of a chain that is stuck would else take the places of all others, a batch every few seconds. */
+  private refuseWaiting(practices: readonly string[], cause: unknown): void {
+    for (const kind of ['urgent', 'usual'] as const) {
+      this.line[kind] = this.line[kind].filter((practice) => !practices.includes(practice));
+      for (const practice of practices)
+        for (const { reject } of this.chainOf(practice).waiting[kind].splice(0)) {
+          this.waitingCount -= 1;
+          reject(new AuditUnavailable(cause));
+        }
     }
   }
 
@@ -251,6 +275,14 @@ export class AuditTrail {
       this.enter(practice, entries, true);
     }
   }
+}
+
+const otherThan = { urgent: 'usual', usual: 'urgent' } as const;
+
+/** Whether Postgres itself said no, and so has committed nothing. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof DatabaseUnavailable) return false;
+  return error instanceof DatabaseError || (error instanceof Error && error.cause instanceof DatabaseError);
 }
 
 const weightOf = ({ entry }: Waiting): number => 1 + entry.subjects.length;

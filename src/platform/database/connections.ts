@@ -3,6 +3,7 @@ import type { WorkClass } from '../context';
 import { requestCancel } from './cancel-request';
 import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
+import { exchange } from './exchange';
 import type { Statement } from './statement';
 import { WaitingLine } from './waiting-line';
 
@@ -113,16 +114,18 @@ export class Connections {
   }
 
   /**
-   * Sends one statement, which is a transaction by itself and has committed once this resolves.
+   * Sends one statement, which is a transaction by itself and has committed once this resolves. A server that says nothing for
+   * twice as long as a statement may take is given up.
    * @throws as `take`; DatabaseUnavailable when the connection is lost; the driver's `DatabaseError` for what Postgres refuses
    */
   async query<Row>({ name, text }: Statement<Row>, values: readonly unknown[], workClass: WorkClass): Promise<Row[]> {
     const client = await this.take(workClass);
+    const { preparedStatements, statementTimeoutMs } = this.settings;
     let failure: unknown;
     try {
-      const named = this.settings.preparedStatements ? { name } : {};
-      const { rows } = await client.query<Row & pg.QueryResultRow>({ text, values: values as unknown[], ...named });
-      return rows;
+      const part = { name: preparedStatements ? name : undefined, text, values, reads: true };
+      const [rows = []] = await exchange(client, { parts: [part], limitMs: 2 * statementTimeoutMs });
+      return rows as Row[];
     } catch (error) {
       failure = translate(error);
       throw failure;

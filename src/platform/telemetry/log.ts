@@ -87,7 +87,10 @@ export function withoutValues(error: unknown): unknown {
   return cause === undefined ? told : { ...told, cause: withoutValues(cause) };
 }
 
+/** There is one of it, however many logs a process has. */
+let standardOutput: LineBlocks | undefined;
+
 function destinationOf(format: 'json' | 'pretty'): DestinationStream {
-  if (format === 'json') return new LineBlocks();
+  if (format === 'json') return (standardOutput ??= new LineBlocks());
   return pretty({ destination: 1, ignore: 'pid,role,requestId', singleLine: true, translateTime: 'HH:MM:ss.l' });
 }
