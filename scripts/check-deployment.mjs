@@ -147,7 +147,15 @@ async function exists(path) {
   return (await text(path).catch((error) => (error.code === 'EISDIR' ? '' : undefined))) !== undefined;
 }
 
+/** Names and phone numbers stand in URLs, and the image's own setting logs each of them. */
+async function checkNginx() {
+  const conf = await text('deploy/nginx/default.conf');
+  if (!/^ *access_log off;$/m.test(conf) || !/^ *error_log \S+ emerg;$/m.test(conf))
+    complaints.push('nginx: what is asked for would be logged, with its query');
+}
+
 await checkDockerfile();
+await checkNginx();
 const parse = yamlParser();
 if (parse) {
   const source = await text('docker-compose.yml');

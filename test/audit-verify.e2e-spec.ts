@@ -13,9 +13,17 @@ describe('audit:verify of one chain', () => {
   });
   afterAll(() => world.end());
 
-  it('says that it is whole', async () => {
-    const { code, output } = await runProgram(world, 'audit-verify', ['--practice', 'platform']);
+  const verify = (...given: string[]) => runProgram(world, 'audit-verify', ['--practice', 'platform', ...given]);
+
+  it('says that it is whole, where it is told that there are no anchors to compare with', async () => {
+    const { code, output } = await verify('--without-anchors');
     expect([code, output]).toEqual([0, expect.stringMatching(/^1 chains, 1 entries [^]*every chain is whole/)]);
+  });
+
+  it('does not say so where there should be anchors and are none', async () => {
+    const { code, output } = await verify();
+    expect([code, output]).toEqual([1, expect.stringMatching(/^1 chains, 1 entries [^]*no anchors at /)]);
+    expect(output).not.toContain('whole');
   });
 
   it('that neither the database nor the anchors know is an error, not a chain that is whole', async () => {

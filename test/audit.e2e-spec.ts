@@ -178,6 +178,28 @@ describe('what is audited', () => {
     ]);
   });
 
+  it('whom the path names, where nothing was read of him: refused, unknown, or an empty list', async () => {
+    const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
+    const [foreign = ''] = theirs.patients;
+    expect((await call(gate, `/patients/${foreign}`, { ...as('named-1'), token: officer })).status).toBe(403);
+    expect((await call(gate, '/patients/pat_nobody', as('named-2'))).status).toBe(404);
+    expect((await call(gate, '/patients/Ada%20Lovelace', as('named-3'))).status).toBe(404);
+    await world.sql(
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone) VALUES ($1, 'pat_unbooked', 'A', 'B', '1990-01-01', '+1')`,
+      [ours.id],
+    );
+    const list = await call<{ data: unknown[] }>(gate, '/patients/pat_unbooked/appointments', as('named-4'));
+    expect(list.body.data).toEqual([]);
+    const subjects = async (correlationId: string) => {
+      await until(async () => (await entries(ours.id, correlationId)).length > 0);
+      return (await entries(ours.id, correlationId)).map((entry) => [entry.outcome, ...entry.subjects]);
+    };
+    expect(await subjects('named-1')).toEqual([['refused', foreign]]);
+    expect(await subjects('named-2')).toEqual([['failed', 'pat_nobody']]);
+    expect(await subjects('named-3')).toEqual([['failed']]);
+    expect(await subjects('named-4')).toEqual([['allowed', 'pat_unbooked']]);
+  });
+
   it('what one caller is refused over and over, by its number', async () => {
     const officer = await tokenFor(gate, { ...agentOf(ours, 'security_officer'), sub: 'user_stubborn' });
     const statuses = await Promise.all(

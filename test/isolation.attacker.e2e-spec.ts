@@ -283,3 +283,40 @@ describe('an attacker with the runtime role’s connection', () => {
     expect(plan).not.toContain('theirs');
   });
 });
+
+/** The one for work across tenants, which every process has beside the runtime role: it must not be a way to what they keep. */
+describe('an attacker with the system role’s connection', () => {
+  let world: World;
+  let attacker: Client;
+
+  beforeAll(async () => {
+    world = await World.create();
+    await world.sql(
+      `INSERT INTO idempotency_records (tenant_id, key_hash, request_hash, status, body, expires_at)
+       VALUES ('practice_theirs', 'k', 'r', 201, '{"firstName":"Ada"}', now() + interval '1 hour')`,
+    );
+    attacker = await world.clientOf('system');
+  });
+  afterAll(async () => {
+    await attacker.end();
+    await world.end();
+  });
+
+  it.each([
+    'SELECT body FROM idempotency_records',
+    'SELECT request_hash FROM idempotency_records',
+    'SELECT * FROM idempotency_records',
+    `DELETE FROM idempotency_records RETURNING body`,
+    'SELECT FROM patients',
+    'SELECT FROM patient_search_terms',
+    'SELECT FROM appointments',
+    'SELECT FROM messages',
+  ])('is refused: %s', async (attack) => {
+    await expect(attacker.query(attack)).rejects.toMatchObject({ code: noPrivilege });
+  });
+
+  it('finds what has expired by its time alone', async () => {
+    const { rows } = await attacker.query('SELECT tenant_id FROM idempotency_records WHERE expires_at > now()');
+    expect(rows).toEqual([{ tenant_id: 'practice_theirs' }]);
+  });
+});

@@ -113,15 +113,18 @@ describe('AuditTrail, by what a batch is made of', () => {
 
   it('lets a chain that is stuck take no other’s place, however many of its entries come', async () => {
     const stuck = Array.from({ length: 9_000 }, () => append('practice_stuck', 'stuck'));
+    // It has room of its own.
+    const urgent = append('practice_stuck', 'urgent', true);
     await turn();
     const others = Array.from({ length: 500 }, (_, n) => append(`practice_${n}`, 'other'));
     await turn();
     expect(stuck.filter(({ outcome }) => outcome === 'unavailable')).toHaveLength(9_000 - 4_096);
+    expect(urgent.outcome).toBe('waits');
     oldest().end(new ChainStuck(refusal('55P03')));
     await turn();
     expect(stuck.filter(({ outcome }) => outcome === 'waits')).toEqual([]);
-    for (let n = 0; n < 50 && writer.underWay.length > 0; n += 1) {
-      oldest().end();
+    for (let n = 0; n < 200; n += 1) {
+      writer.underWay[0]?.end();
       await turn();
     }
     expect(others.filter(({ outcome }) => outcome !== 'durable')).toEqual([]);

@@ -23,6 +23,8 @@ const besideUrgent = { most: 20, forMs: 100 } as const;
 const fewEntries = { most: 5, forMs: 10 } as const;
 /** Entries that wait for a batch at most, of all chains and of one; beyond, the log is unavailable. */
 const mostWaiting = { ofAll: 8_192, ofOne: 4_096 } as const;
+/** Room of both that is kept for what is urgent: no flood of anything else costs a cross-practice attempt its entry. */
+const moreIfUrgent = 1_024;
 /** Chains whose lists are kept for their next entries. */
 const mostChains = 10_000;
 
@@ -89,7 +91,9 @@ export class AuditTrail {
     assertFits(entry);
     const { waiting } = this.chainOf(entry.practice);
     const ofOne = waiting.urgent.length + waiting.usual.length;
-    if (this.waitingCount >= mostWaiting.ofAll || ofOne >= mostWaiting.ofOne) throw new AuditUnavailable();
+    const more = urgent ? moreIfUrgent : 0;
+    if (this.waitingCount >= mostWaiting.ofAll + more || ofOne >= mostWaiting.ofOne + more)
+      throw new AuditUnavailable();
     await new Promise<void>((resolve, reject) => {
       const at = this.clock.now();
       if (urgent) this.lastUrgentAt = at;

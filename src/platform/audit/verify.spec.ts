@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { builtDir, root } from '../../../test/support/places';
@@ -122,6 +122,25 @@ describe('verifying the audit log', () => {
     await tamper('DELETE FROM audit_entries WHERE practice_id = $1', [made.practice]);
     const { faults } = await verifyAudit(world.environment.DATABASE_SYSTEM_URL ?? '', made.anchorFile);
     expect(faults).toContainEqual(expect.objectContaining({ practice: made.practice, seq: 1 }));
+  });
+
+  it('finds a chain whose anchors were taken away, once it should have some', async () => {
+    const [made, other] = [await chain(), await chain()];
+    const lines = (await readFile(made.anchorFile, 'utf8')).split('\n');
+    await writeFile(made.anchorFile, lines.filter((line) => !line.includes(`"${other.practice}"`)).join('\n'));
+    const bare = async (withinMs: number) => {
+      const { faults } = await verifyAudit(
+        world.environment.DATABASE_SYSTEM_URL ?? '',
+        made.anchorFile,
+        other.practice,
+        withinMs,
+      );
+      return faults;
+    };
+    expect(await bare(3_600_000)).toEqual([]);
+    expect(await bare(-1)).toMatchObject([
+      { practice: other.practice, seq: 1, what: expect.stringContaining('no anchor') as string },
+    ]);
   });
 
   it('finds a chain that was written anew, with hashes that follow, by the anchors alone', async () => {

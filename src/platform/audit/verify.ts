@@ -21,8 +21,14 @@ export interface AuditReport {
  * Verifies the audit log: every chain from its first entry to its last, and against the anchors outside of the database.
  * @param systemUrl the database as the role for cross-tenant work, which may read all chains
  * @param only the one chain to look at
+ * @param anchoredWithinMs after which every chain has an anchor: an older one without any is a fault, where there is a file
  */
-export async function verifyAudit(systemUrl: string, anchorFile: string, only?: string): Promise<AuditReport> {
+export async function verifyAudit(
+  systemUrl: string,
+  anchorFile: string,
+  only?: string,
+  anchoredWithinMs = Infinity,
+): Promise<AuditReport> {
   const begun = performance.now();
   // Before the entries: whatever was anchored by now must be found.
   const known = await readAnchors(anchorFile);
@@ -40,7 +46,10 @@ export async function verifyAudit(systemUrl: string, anchorFile: string, only?: 
       const check = await verifyChain(client, practice, anchored);
       entries += check.entries;
       anchors += anchored.length;
+      const isBare = known !== undefined && anchored.length === 0 && (await ageOf(client, practice)) > anchoredWithinMs;
       if (check.fault) faults.push(check.fault);
+      else if (isBare)
+        faults.push({ practice, seq: 1, id: undefined, what: 'the chain has no anchor: one was taken away' });
     }
     return {
       chains: practices.length,
@@ -61,4 +70,13 @@ async function verifyChain(client: pg.Client, practice: string, anchors: readonl
   await copyOut(client, query, (body, hash) => check.next(body, hash));
   check.end();
   return check;
+}
+
+/** Of the first entry of a chain, in milliseconds; 0 where there is none. */
+async function ageOf(client: pg.Client, practice: string): Promise<number> {
+  const { rows } = await client.query<{ at: string }>(
+    `SELECT body ->> 'at' AS at FROM audit_entries WHERE practice_id = $1 ORDER BY seq LIMIT 1`,
+    [practice],
+  );
+  return rows[0] ? Date.now() - Date.parse(rows[0].at) : 0;
 }

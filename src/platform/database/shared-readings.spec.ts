@@ -51,6 +51,16 @@ describe('readings that share connections', () => {
       `SELECT pid FROM pg_stat_activity WHERE application_name = 'test-readings' AND wait_event = 'advisory'`,
     );
 
+  /** The session that waits for that lock. */
+  const waiterFor = async (lock: number) => {
+    const [found] = await world.sql<{ pid: number }>(
+      `SELECT s.pid FROM pg_stat_activity s JOIN pg_locks l USING (pid)
+       WHERE s.application_name = 'test-readings' AND l.locktype = 'advisory' AND l.objid = $1 AND NOT l.granted`,
+      [lock],
+    );
+    return found?.pid;
+  };
+
   /** Whether a session has not come to wait for that lock yet, and lives. */
   const isBefore = async (pid: number | undefined, lock: number) => {
     const found = await world.sql(
@@ -152,19 +162,19 @@ describe('readings that share connections', () => {
     const cancelled = expect(read('practice_a', slow, [1], { context })).rejects.toBeInstanceOf(StatementCancelled);
     const other = read('practice_c', slow, [2]);
     await until(async () => (await held()).length === 2);
-    const [first] = await held();
+    const first = await waiterFor(1);
     const onLate = connections.cancel.bind(connections);
     jest.spyOn(connections, 'cancel').mockImplementationOnce(async (client) => {
       await holder.query('SELECT pg_advisory_unlock(1)');
       // Sooner than it is sent again for standing behind a slow one; or it was cancelled for that.
-      while (await isBefore(first?.pid, 2));
+      while (await isBefore(first, 2));
       await onLate(client);
     });
     // It stands behind the first, and waits for a lock there when the cancellation comes.
     const behind = read('practice_b', slow, [2]);
     context.cancelStatement?.();
     await cancelled;
-    await until(async () => !(await held()).some(({ pid }) => pid === first?.pid));
+    await until(async () => !(await held()).some(({ pid }) => pid === first));
     await release();
     expect([await other, await behind]).toMatchObject([[{}], [{}]]);
   });

@@ -6,7 +6,7 @@ import { Log, Metrics } from '../../platform/telemetry';
 import { DomainError } from '../errors/domain-error';
 import { ForeignTenant } from '../errors/foreign-tenant';
 import type { Problem } from '../errors/problem';
-import { RefusalRecord } from '../errors/refusal-record';
+import { type Refused, RefusalRecord } from '../errors/refusal-record';
 import type { Passage } from '../pipeline/around';
 import type { GateRequest, RequestState } from '../request-state';
 import { isTenantName } from '../tenancy/tenant-name';
@@ -54,14 +54,16 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
 
   /** What the domain could not do on an audited route, such as an id that nobody has; in the background. */
   failed({ request }: Passage, { action }: Audit, error: DomainError): void {
-    void this.trail.offer(entryOf(request.gate, { action, outcome: 'failed', code: error.code }));
+    const subjects = namedBy(request);
+    void this.trail.offer(entryOf(request.gate, { action, outcome: 'failed', code: error.code, subjects }));
   }
 
   /**
    * A caller's refusal is to be awaited; that of an unknown caller, or what one caller is refused over and over, is counted,
    * and written within about a second. A cross-practice attempt always has an entry of its own.
    */
-  refused({ gate }: { readonly gate: RequestState }, problem: Problem, error: unknown): Promise<void> | undefined {
+  refused(request: Refused, problem: Problem, error: unknown): Promise<void> | undefined {
+    const { gate } = request;
     const { caller, route } = gate;
     if (!caller) {
       this.tally.count(gate.ip, problem.code, route?.name);
@@ -69,7 +71,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     }
     const action = route?.audited?.action ?? plainAction;
     if (!(error instanceof ForeignTenant)) {
-      const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code });
+      const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
       return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
     }
     const { subjectType, subjectId, ownerPractice } = error;
@@ -92,7 +94,9 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   }
 
   private append(request: GateRequest, audit: Audit, source: unknown, code: string | null): Promise<void> {
-    const subjects = audit.subjects(source as never).filter((subject) => subject !== undefined);
+    const told = audit.subjects(source as never).filter((subject) => subject !== undefined);
+    // An empty list of somebody's tells of him, too.
+    const subjects = [...new Set([...told, ...namedBy(request)])];
     const { gate } = request;
     const entry = entryOf(gate, { action: audit.action, outcome: 'allowed', code, subjects });
     return this.trail.append(entry, gate.work.workClass === 'critical');
@@ -101,6 +105,14 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.tally.close(), this.repeated.close()]);
   }
+}
+
+/** An identifier of ours: what else a client writes into a path may be anything, a name for example. */
+const identifier = /^[a-z]{2,8}_[A-Za-z0-9_]{1,56}$/;
+
+/** What the path names. */
+function namedBy({ params = {} }: Pick<Refused, 'params'>): string[] {
+  return Object.values(params).filter((value): value is string => typeof value === 'string' && identifier.test(value));
 }
 
 function entryOf(
