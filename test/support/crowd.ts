@@ -61,8 +61,21 @@ export interface Outcome {
 interface Asked {
   readonly kind: 'own' | 'unknown' | 'foreign' | 'abandoned' | 'stuck';
   readonly path: string;
+  /** Rows of the answer, where there must be one. */
+  readonly rows?: number;
   readonly method?: 'PATCH';
 }
+
+/** What each kind is answered where nothing failed: another one means that somebody was taken for somebody else. */
+const statusOf: Readonly<Record<Asked['kind'], number>> = {
+  own: 200,
+  abandoned: 200,
+  stuck: 504,
+  foreign: 403,
+  unknown: 404,
+};
+/** A machine that is busy says so. */
+const busy: readonly number[] = [503, 504];
 
 /** The request of number `i` by practice `p`; kinds are mixed, so that each connection serves all of them in turn. */
 function asked(i: number, p: number): Asked {
@@ -71,14 +84,14 @@ function asked(i: number, p: number): Asked {
   const other = 1 + ((p + i) % practiceCount);
   const foreign = other === p ? 1 + (p % practiceCount) : other;
   if (i % 997 === 0) return { kind: 'stuck', path: `/patients/pat_l${p}x${lockedPatient}`, method: 'PATCH' };
-  const own: string[] = [
-    `/patients/pat_l${p}x${n}`,
-    '/patients?limit=3',
-    '/patients?search=common&limit=2',
-    `/patients/pat_l${p}x${a}/appointments`,
-    `/patients/pat_l${p}x${n}`,
-    '/appointments?limit=3',
-    `/appointments/appt_l${p}x${a}`,
+  const own: [path: string, rows: number][] = [
+    [`/patients/pat_l${p}x${n}`, 1],
+    ['/patients?limit=3', 3],
+    ['/patients?search=common&limit=2', 2],
+    [`/patients/pat_l${p}x${a}/appointments`, 1],
+    [`/patients/pat_l${p}x${n}`, 1],
+    ['/appointments?limit=3', 3],
+    [`/appointments/appt_l${p}x${a}`, 1],
   ];
   const turn = i % 20;
   if (turn === 17) return { kind: 'unknown', path: `/patients/pat_l${p}x${patientsEach + 1 + n}` };
@@ -90,7 +103,8 @@ function asked(i: number, p: number): Asked {
     ];
     return { kind: 'foreign', path: paths[i % paths.length] ?? '' };
   }
-  return { kind: turn === 19 ? 'abandoned' : 'own', path: own[i % own.length] ?? '' };
+  const [path, rows] = own[i % own.length] ?? ['', 0];
+  return { kind: turn === 19 ? 'abandoned' : 'own', path, rows };
 }
 
 /** All that says in an answer whose it is. */
@@ -129,7 +143,7 @@ export async function sendCrowd(gates: readonly GateProcess[], total: number): P
 
   const one = async (i: number): Promise<void> => {
     const p = 1 + ((i * 7) % practiceCount);
-    const { kind, path, method = 'GET' } = asked(i, p);
+    const { kind, path, rows: rowsDue, method = 'GET' } = asked(i, p);
     const pool = pools[i % pools.length];
     if (!pool) throw new Error('There is no pool');
     const { signal, leave } = leaving(kind === 'abandoned' ? i % 12 : undefined);
@@ -143,11 +157,12 @@ export async function sendCrowd(gates: readonly GateProcess[], total: number): P
       });
       const text = await body.text();
       count(`${kind} ${statusCode}`);
+      if (statusCode !== statusOf[kind] && !busy.includes(statusCode)) wrong.push(`${path} as ${p}: ${statusCode}`);
       if (statusCode === 200) {
         const { owners, rows } = ownersIn(JSON.parse(text) as Body);
         rowsChecked += rows;
         if ([...owners].some((owner) => owner !== String(p))) wrong.push(`${path} as ${p}: ${[...owners].join()}`);
-        if (kind === 'foreign' || kind === 'unknown') wrong.push(`${path} as ${p}: 200`);
+        if (rows !== rowsDue) wrong.push(`${path} as ${p}: ${rows} rows`);
       } else if (/Common L|Of\d+x|@example/.test(text)) wrong.push(`${path} as ${p}: ${statusCode} ${text}`);
     } catch (error) {
       if (kind !== 'abandoned') throw error;
