@@ -315,6 +315,31 @@ describe('an attacker with the system role’s connection', () => {
     await expect(attacker.query(attack)).rejects.toMatchObject({ code: noPrivilege });
   });
 
+  const appendText = 'SELECT append_audit_entries($1, $2, $3, $4, $5)';
+  const append = (said: string, { id = 'aud_1', at = '2026-01-01T00:00:00.000Z' } = {}) =>
+    attacker.query(appendText, [['practice_ours'], [1], [id], [at], `[${said}]`]);
+
+  it.each([
+    ['another chain', '{"practice":"practice_theirs","actor":"a"}', {}],
+    ['the end of another chain', '{"practice":"practice_theirs","seq":9223372036854775807,"actor":"a"}', {}],
+    ['another number', '{"seq":7,"actor":"a"}', {}],
+    ['another time', '{"at":"9999-01-01T00:00:00.000Z","actor":"a"}', {}],
+    ['another chain, by its id', '{"actor":"a"}', { id: 'aud_1","practice":"practice_theirs' }],
+    ['another chain, by its time', '{"actor":"a"}', { at: '2026-01-01T00:00:00.000Z","practice":"practice_theirs' }],
+    ['no time at all', '{"actor":"a"}', { at: 'zzz' }],
+  ])('puts no entry at %s', async (_, said, places) => {
+    await expect(append(said, places)).rejects.toMatchObject({ code: '22023' });
+    expect(await world.sql('SELECT 1 FROM audit_entries')).toEqual([]);
+  });
+
+  it('stops the time of no chain for good', async () => {
+    await append('{"actor":"a"}', { at: '9999-01-01T00:00:00.000Z' });
+    const found = await world.sql(
+      `SELECT 1 FROM audit_entries WHERE (body ->> 'at')::timestamptz < now() + interval '25 hours'`,
+    );
+    expect(found).toHaveLength(1);
+  });
+
   it('finds what has expired by its time alone', async () => {
     const { rows } = await attacker.query('SELECT tenant_id FROM idempotency_records WHERE expires_at > now()');
     expect(rows).toEqual([{ tenant_id: 'practice_theirs' }]);
