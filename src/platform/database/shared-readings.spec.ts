@@ -24,13 +24,13 @@ describe('readings that share connections', () => {
   let connections: Connections;
   let readings: Readings;
 
-  const open = (total: number, reservedForCritical = 0) => {
+  const open = (total: number, reservedForCritical = 0, preparedStatements = true) => {
     connections = new Connections({
       url: world.environment.DATABASE_URL ?? '',
       shares: { total, reservedForCritical, mostForBulk: 1 },
       applicationName: 'test-readings',
       statementTimeoutMs: 20_000,
-      preparedStatements: true,
+      preparedStatements,
       onBroken: () => undefined,
     });
     readings = new Readings(connections);
@@ -152,6 +152,16 @@ describe('readings that share connections', () => {
     await first;
     const tenants = (await outcomes).map((one) => (one.status === 'fulfilled' ? one.value[0]?.tenant : 'cancelled'));
     expect(tenants).toEqual(contexts.map((_, n) => (n === 1 || n === 10 ? 'cancelled' : `practice_${n}`)));
+  });
+
+  it.each([
+    [1, true],
+    [5, false],
+  ])('are sent over %i connections, where statements are prepared: %s', async (taken, preparedStatements) => {
+    open(10, 0, preparedStatements);
+    const take = jest.spyOn(connections, 'take');
+    await Promise.all(Array.from({ length: 5 }, (_, n) => quick(`practice_${n}`)));
+    expect(take).toHaveBeenCalledTimes(taken);
   });
 
   it('are not hit by a cancellation that comes late', async () => {

@@ -6,8 +6,12 @@ import { type Message, sendAccompanied } from './message';
 
 /** Connections that a class reads over before one of them is shared. */
 const usualLanes = 2;
-/** Readings that share one: Postgres has the next at hand when it has answered one, and is not put to sleep between them. */
-const mostOnLane = 8;
+/**
+ * Readings that share one: Postgres has the next at hand when it has answered one, and is not put to sleep between them. Not
+ * behind a pooler that keeps no account of statements (PgBouncer before 1.21): it takes a message's answer for the end of all
+ * that was sent, and gives the connection to somebody else in the middle of the next one.
+ */
+const mostSharing = 8;
 /** A connection takes no more once Postgres is at one for longer, and what stands behind it is sent over others. */
 const slowMs = 50;
 
@@ -59,10 +63,14 @@ export class SharedReadings {
   /** Lanes that have no connection yet. */
   private opening = 0;
 
+  private readonly mostOnLane: number;
+
   constructor(
     private readonly connections: Connections,
     private readonly workClass: WorkClass,
-  ) {}
+  ) {
+    this.mostOnLane = connections.settings.preparedStatements ? mostSharing : 1;
+  }
 
   /**
    * Sends a reading, or lets it wait until it can be sent.
@@ -91,20 +99,20 @@ export class SharedReadings {
 
   /** As for connections themselves, without those that are about to be sent. */
   private get mostWaiting(): number {
-    return this.connections.mostWaiting(this.workClass) + this.opening * mostOnLane;
+    return this.connections.mostWaiting(this.workClass) + this.opening * this.mostOnLane;
   }
 
   /** The one with the fewest, unless another connection is to be had. */
   private laneWithRoom(): Lane | undefined {
     if (this.lanes.length + this.opening < usualLanes && this.connections.hasRoom(this.workClass)) return undefined;
     let best: Lane | undefined;
-    for (const lane of this.lanes) if (lane.sent.length < (best?.sent.length ?? mostOnLane)) best = lane;
+    for (const lane of this.lanes) if (lane.sent.length < (best?.sent.length ?? this.mostOnLane)) best = lane;
     return best;
   }
 
   /** Where none is at hand, those that wait here wait in the line, with as many places as connections they would fill. */
   private openMore(): void {
-    const wanted = Math.ceil(this.waiting.length / mostOnLane);
+    const wanted = Math.ceil(this.waiting.length / this.mostOnLane);
     while (this.opening < wanted && (this.lanes.length === 0 || this.connections.hasRoom(this.workClass)))
       void this.open();
   }
@@ -135,7 +143,7 @@ export class SharedReadings {
   }
 
   private fill(lane: Lane): void {
-    while (lane.sent.length < mostOnLane) {
+    while (lane.sent.length < this.mostOnLane) {
       const next = this.waiting.shift();
       if (!next) break;
       clearTimeout(next.timer);

@@ -1,4 +1,5 @@
 import { seedPractice } from '../../../test/support/practice';
+import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { Connections } from './connections';
 import { statement } from './statement';
@@ -145,6 +146,22 @@ describe.each([
     await expect(overlooked).rejects.toThrow(/transaction is aborted/);
     expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Kept' }]);
     await Transaction.run(connections, write, (sql) => sql.queryAndCommit(setName, ['Last0001']));
+  });
+
+  it('gives its connection on behind its end; once that was answered, where a pooler may stand between', async () => {
+    const order: string[] = [];
+    const give = connections.give.bind(connections);
+    jest.spyOn(connections, 'give').mockImplementationOnce((...given) => {
+      order.push('given');
+      give(...given);
+    });
+    await Transaction.run(connections, write, async (sql) => {
+      await sql.query(names);
+      sql.endReading();
+      void (sql as unknown as { ending: Promise<void> }).ending.then(() => order.push('answered'));
+    });
+    await until(() => order.length === 2);
+    expect(order).toEqual(preparedStatements ? ['given', 'answered'] : ['answered', 'given']);
   });
 
   it('takes no statement once it has ended', async () => {

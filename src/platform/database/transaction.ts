@@ -28,6 +28,8 @@ export class Transaction implements Sql {
   private beginning: Promise<unknown> | undefined;
   /** Whether Postgres has ended it, or has been told to. */
   private ended = false;
+  /** While its end is on its way. */
+  private ending: Promise<void> | undefined;
   /** Why it must not be committed although Postgres may know of no failure. */
   private failure: Error | undefined;
   private broken = false;
@@ -69,6 +71,7 @@ export class Transaction implements Sql {
       throw translate(error);
     } finally {
       if (context?.cancelStatement === cancel) context.cancelStatement = undefined;
+      if (!connections.settings.preparedStatements) await transaction.ending;
       connections.give(client, workClass, transaction.broken);
     }
   }
@@ -127,7 +130,7 @@ export class Transaction implements Sql {
 
   /**
    * Ends a transaction that changed nothing, without waiting for it: what was read is here already. Whatever the connection
-   * is used for next stands behind it.
+   * is used for next stands behind it; a pooler that keeps no account of statements would not stand that, and is waited for.
    */
   endReading(): void {
     if (!this.open) return;
@@ -135,7 +138,10 @@ export class Transaction implements Sql {
     if (!this.begun) return;
     this.ended = true;
     // A failure here is a lost connection, which tells its owner itself.
-    this.client.query('ROLLBACK').catch(() => undefined);
+    this.ending = this.client.query('ROLLBACK').then(
+      () => undefined,
+      () => undefined,
+    );
   }
 
   /** Whether it was committed by its last statement. */
