@@ -244,6 +244,24 @@ describe('the data of a practice', () => {
       expect(last).toEqual({ action: 'tenant.erase' });
     });
 
+    it('is gone from what the planner knows of the tables, too', async () => {
+      const gone = await seedPractice(world, 'gone', { patients: 1, slots: 1 });
+      await world.sql(
+        `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone)
+         SELECT $1, 'pat_many' || n, 'Ada', 'Kowalczykowa', '1990-01-01', '+1555' FROM generate_series(1, 100) n`,
+        [gone.id],
+      );
+      await world.sql('ANALYZE patients, patient_search_terms');
+      const known = () =>
+        world.sql(
+          `SELECT 1 FROM pg_stats WHERE (most_common_vals::text || histogram_bounds::text || '') ILIKE '%kowalczykowa%'
+             OR most_common_vals::text ILIKE '%kowalczykowa%'`,
+        );
+      expect((await known()).length).toBeGreaterThan(0);
+      expect((await erase('--practice', gone.id, '--confirm', gone.id)).code).toBe(0);
+      expect(await known()).toEqual([]);
+    });
+
     it('again, deletes nothing and succeeds', async () => {
       const before = await countsOf(theirs.id);
       const { code, output } = await erase('--practice', ours.id, '--confirm', ours.id);
