@@ -57,7 +57,7 @@ const correlation = {
 const rate = {
   'X-Rate-Limit-Limit': integer('Requests that the tightest limit allows', 10),
   'X-Rate-Limit-Remaining': integer('Requests left', 9),
-  'X-Rate-Limit-Reset': integer('When it is whole again, in epoch seconds', 1_795_480_000),
+  'X-Rate-Limit-Reset': integer('When more of it becomes available, in epoch seconds', 1_795_480_000),
   'RateLimit-Policy': text('The limits (structured field)', '"plan";q=10;w=1'),
   RateLimit: text('Where they stand (structured field)', '"plan";r=9;t=1'),
 };
