@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { DatabaseError } from 'pg';
 import type { Counter } from 'prom-client';
 import { Clock } from '../config';
-import { DatabaseError } from 'pg';
 import { DatabaseUnavailable } from '../database';
 import { Log, Metrics } from '../telemetry';
 import { auditLanes } from './audit-connections';
