@@ -154,13 +154,17 @@ describe('the methods of messaging', () => {
     const toggled = (async () => {
       while (!toggling.signal.aborted) await world.sql(toggle);
     })();
-    const outcomes = await Promise.allSettled(
-      slacks.flatMap((slack, app) =>
-        Array.from({ length: 20 }, (_, n) =>
-          slack.chat.postMessage({ channel: 'Cours2', text: `toggled ${app}-${n}` }),
-        ),
-      ),
-    );
+    // A client posts its next one after the answer: more than 16 at once that wait for one lock are refused as too many.
+    const outcomes = await Promise.all(
+      slacks.map(async (slack, app) => {
+        const answers: PromiseSettledResult<unknown>[] = [];
+        for (let n = 0; n < 20; n += 1)
+          answers.push(
+            ...(await Promise.allSettled([slack.chat.postMessage({ channel: 'Cours2', text: `toggled ${app}-${n}` })])),
+          );
+        return answers;
+      }),
+    ).then((all) => all.flat());
     toggling.abort();
     await toggled;
     await world.sql(`UPDATE channels SET is_archived = false WHERE workspace_id = 'Tours' AND id = 'Cours2'`);
