@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { pinned, scratch } from './places.mjs';
 
 const execute = promisify(execFile);
@@ -57,7 +58,7 @@ function unpacked() {
  * @property {URL} url
  * @property {number} clients
  * @property {number} seconds
- * @property {Record<string, number>} [variables]
+ * @property {Record<string, number | string>} [variables]
  */
 
 /** As many transactions as it can. @param {Run} run @returns {Promise<{ transactions: number, perSecond: number }>} */
@@ -121,4 +122,18 @@ async function start({ script, url, clients, seconds, variables = {} }, more, pl
   const failed = Number(/number of failed transactions: (\d+)/.exec(stdout)?.[1]);
   if (failed !== 0) throw new Error(`transactions of pgbench failed: ${stdout} ${stderr}`.slice(-1000));
   return stdout;
+}
+
+/**
+ * What `gatehouse.tenant` must hold for a tenant's rows.
+ * @param {string} superuserUrl @param {string} tenant @returns {Promise<string>}
+ */
+export async function signedTenant(superuserUrl, tenant) {
+  const client = new pg.Client({ connectionString: superuserUrl });
+  await client.connect();
+  try {
+    return (await client.query('SELECT signed_tenant($1) AS signed', [tenant])).rows[0].signed;
+  } finally {
+    await client.end();
+  }
 }

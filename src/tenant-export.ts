@@ -15,7 +15,8 @@ runProgram(process.env, async (config, interrupted) => {
   const cipher = await cipherOf(config);
   await recordProgram(config, tenant, 'tenant.export');
   const url = needed(config, 'DATABASE_URL');
-  const counts = await exportTenant({ url, tenant, file: out, cipher, interrupted });
+  const systemUrl = needed(config, 'DATABASE_SYSTEM_URL');
+  const counts = await exportTenant({ url, systemUrl, tenant, file: out, cipher, interrupted });
   for (const [table, count] of counts) say(`${table}: ${count}`);
   return 0;
 });

@@ -107,7 +107,9 @@ describe('the audit log of a practice', () => {
     ],
   ])('is searched as %s by %s through its index, row-level security or not', async (role, condition, index) => {
     const client = await world.clientOf('superuser');
-    await client.query(`SET enable_seqscan = off; SET ROLE ${role}; SET gatehouse.tenant = '${ours.id}'`);
+    await client.query(
+      `SET enable_seqscan = off; SET ROLE ${role}; SET gatehouse.tenant = '${await world.signed(ours.id)}'`,
+    );
     const { rows } = await client.query<Record<string, string>>(
       `EXPLAIN SELECT FROM ${index.startsWith('audit_blocks') ? 'audit_blocks' : 'audit_entries'} WHERE ${condition}`,
     );
@@ -126,7 +128,7 @@ describe('the audit log of a practice', () => {
          array_fill('2026-01-01T00:00:00.000Z'::text, ARRAY[400]), $2)`,
       [id, said],
     );
-    await client.query(`SET ROLE gatehouse_app; SET gatehouse.tenant = '${id}'`);
+    await client.query(`SET ROLE gatehouse_app; SET gatehouse.tenant = '${await world.signed(id)}'`);
     const about = async (subject: string, first: number, last: number) => {
       const { rows } = await client.query<{ seq: number }>(
         'SELECT seq::int FROM audit_entries_about($1, $2, $3) AS seq ORDER BY seq',
@@ -153,10 +155,10 @@ describe('the audit log of a practice', () => {
     await world.sql(`INSERT INTO audit_blocks_due SELECT chain, block FROM audit_blocks WHERE chain = $1`, [id]);
     await until(async () => (await blocks('audit_blocks_due')).length === 0);
     await findsAll();
-    await client.query(`SET gatehouse.tenant = 'practice_other'`);
+    await client.query(`SET gatehouse.tenant = '${await world.signed('practice_other')}'`);
     expect(await about('pat_all', 0, 1_000)).toEqual(numbers(1, 10));
     for (const tenant of ['practice_without_entries', '', 'platform']) {
-      await client.query(`SET gatehouse.tenant = '${tenant}'`);
+      await client.query(`SET gatehouse.tenant = '${await world.signed(tenant)}'`);
       expect(await about('pat_all', 0, Number.MAX_SAFE_INTEGER)).toEqual([]);
     }
     await client.end();

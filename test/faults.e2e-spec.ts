@@ -347,7 +347,7 @@ describe('when everything else is flooded', () => {
     // Every reader of one practice's patients hangs, as it would in a slow report.
     await holder.query('SELECT pg_advisory_lock(42)');
     await world.sql(`CREATE FUNCTION hangs() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-      IF current_setting('gatehouse.tenant', true) = '${flooding.id}' THEN PERFORM pg_advisory_xact_lock_shared(42); END IF;
+      IF gatehouse_tenant() = '${flooding.id}' THEN PERFORM pg_advisory_xact_lock_shared(42); END IF;
       RETURN true; END $$`);
     await world.sql('CREATE POLICY hangs ON patients AS RESTRICTIVE USING (hangs())');
     const hanging = async () =>

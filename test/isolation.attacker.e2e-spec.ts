@@ -1,20 +1,25 @@
+import { createHmac } from 'node:crypto';
 import type { Client, DatabaseError } from 'pg';
 import { call, tokenFor } from './support/api';
 import { attacks, attacksOutside } from './support/attacks';
 import { seedSubjects } from './support/route-requests';
+import type { GateProcess } from './support/process';
 import { World } from './support/world';
 
 /** SQLSTATE of what lacks a privilege or fails row-level security. */
 const noPrivilege = '42501';
 
+const hmac = (key: string, text: string) => createHmac('sha256', key).update(text).digest('hex');
+const codeOf = (signed: string) => signed.slice(-64);
+
 /**
- * Someone who can run any SQL as the runtime role. He can name a tenant and then is that tenant: row-level security is the
- * wall against a forgotten filter, not against him. What he must not get is past it: all tenants at once, the owner's
- * or the system's rights, the server's files, the audit log.
+ * Someone who can run any SQL as the runtime role, for a request of his own tenant. What he must not get is past row-level
+ * security: another tenant's rows, the owner's or the system's rights, the server's files, the audit log.
  */
 describe('an attacker with the runtime role’s connection', () => {
   let world: World;
   let attacker: Client;
+  let gate: GateProcess;
   let before: unknown;
 
   /** All there is, as the superuser sees it: rows, and what the catalogue says of tables, policies, functions, roles. */
@@ -33,7 +38,17 @@ describe('an attacker with the runtime role’s connection', () => {
     ];
     return world.sql([...rows, ...catalogue].join(' UNION ALL '));
   };
-  const as = (tenant: string) => attacker.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+  /** As the application would begin a transaction of that tenant. */
+  const as = async (tenant: string) =>
+    attacker.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed(tenant)}'`);
+  /** What there is to be read. */
+  const relations = async () =>
+    (
+      await attacker.query<{ name: string; isReadable: boolean }>(
+        `SELECT quote_ident(relname) AS name, has_table_privilege(oid, 'SELECT') AS "isReadable"
+         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') ORDER BY 1`,
+      )
+    ).rows;
   /** What Postgres says to a statement that it refuses. */
   const refusal = async (text: string, tenant = 'practice_ours'): Promise<DatabaseError> => {
     await as(tenant);
@@ -58,7 +73,7 @@ describe('an attacker with the runtime role’s connection', () => {
     world = await World.create();
     await seedSubjects(world, 'ours');
     await seedSubjects(world, 'theirs');
-    const gate = await world.start({ GATEHOUSE_ROLE: 'api' });
+    gate = await world.start({ GATEHOUSE_ROLE: 'api' });
     for (const practice of ['ours', 'theirs']) {
       const claims = { sub: 'user_a', practice_id: `practice_${practice}`, role: 'practice_admin' };
       const token = await tokenFor(gate, claims);
@@ -66,7 +81,6 @@ describe('an attacker with the runtime role’s connection', () => {
       const nothing = await tokenFor(gate, { ...claims, role: 'operator' });
       await call(gate, '/usage-plans/app_a', { token: nothing, method: 'PUT', body: { plan: 'enterprise' } });
     }
-    await gate.end();
     await world.sql('ANALYZE');
     attacker = await world.runtimeClient();
     before = await everything();
@@ -115,18 +129,10 @@ describe('an attacker with the runtime role’s connection', () => {
   it.each([
     ['unset', 'RESET gatehouse.tenant'],
     ['empty', `SET gatehouse.tenant = ''`],
-    ['a pattern', `SET gatehouse.tenant = '%'`],
-    ['a list', `SET gatehouse.tenant = 'practice_ours,practice_theirs'`],
-    ['SQL', `SET gatehouse.tenant = ''' OR true --'`],
-    ['the platform', `SET gatehouse.tenant = 'platform'`],
-    ['nobody', `SET gatehouse.tenant = 'practice_nobody'`],
     ['row security off', `SET row_security = off`],
   ])('with a tenant that is %s reads no row of any table that has one', async (_, setting) => {
     await attacker.query(setting);
-    const { rows } = await attacker.query<{ name: string; isReadable: boolean }>(
-      `SELECT quote_ident(relname) AS name, has_table_privilege(oid, 'SELECT') AS "isReadable"
-       FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') ORDER BY 1`,
-    );
+    const rows = await relations();
     expect(rows.filter(({ isReadable }) => isReadable).length).toBeGreaterThan(8);
     for (const { name, isReadable } of rows) {
       const count = countsBy(`SELECT count(*)::int AS n FROM ${name}`);
@@ -134,6 +140,60 @@ describe('an attacker with the runtime role’s connection', () => {
       else await expect(count).rejects.toThrow(/permission denied|row-level security/);
     }
     await attacker.query('DISCARD ALL');
+  });
+
+  it.each([
+    ['another’s', () => 'practice_theirs'],
+    ['his own without a code', () => 'practice_ours'],
+    ['another’s with his own code', (own: string) => own.replace('ours', 'theirs')],
+    ['another’s behind his own', (own: string) => `${own}~practice_theirs`],
+    ['another’s before his own', (own: string) => `practice_theirs~${own}`],
+    ['another’s with the code of an empty key', () => `practice_theirs~${hmac('', 'practice_theirs')}`],
+    ['his own with half of its code', (own: string) => own.slice(0, -32)],
+    ['his own in capitals', (own: string) => own.toUpperCase()],
+    ['a code alone', (own: string) => own.slice(own.indexOf('~'))],
+    ['a pattern', () => '%~%'],
+    ['a list', (own: string) => `${own},practice_theirs`],
+    ['SQL', () => "'' OR true --"],
+    ['the platform', () => 'platform'],
+    ['nobody', () => 'practice_nobody'],
+  ])('is refused by every table that has one when he sets a tenant that is %s', async (_, made) => {
+    const [own, theirs] = [await world.signed('practice_ours'), await world.signed('practice_theirs')];
+    await attacker.query(`SELECT set_config('gatehouse.tenant', $1, false)`, [made(own)]);
+    const readable = (await relations()).filter(({ isReadable }) => isReadable);
+    expect(readable.length).toBeGreaterThan(8);
+    const isEmpty = new Set<string>();
+    for (const { name } of readable)
+      if ((await world.sql(`SELECT FROM ${name} LIMIT 1`)).length === 0) isEmpty.add(`SELECT FROM ${name}`);
+    expect(isEmpty.size).toBeLessThan(readable.length / 2);
+    for (const text of [
+      ...readable.map(({ name }) => `SELECT FROM ${name}`),
+      `SELECT audit_entries_about('pat_theirs1', 0, 1000000)`,
+      `UPDATE patients SET email = 'x'`,
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth)
+         VALUES ('practice_theirs', 'pat_x', 'F', 'L', '2000-01-01')`,
+    ]) {
+      // An empty table is not asked whose it is.
+      const refused = await attacker.query(text).then(
+        ({ rowCount }) => ({ rowCount }),
+        (error: unknown) => error,
+      );
+      const isNothing = JSON.stringify(refused) === '{"rowCount":0}' && isEmpty.has(text);
+      if (!isNothing) expect([text, refused]).toEqual([text, expect.objectContaining({ code: noPrivilege })]);
+      expect(JSON.stringify(refused)).not.toContain(codeOf(theirs));
+    }
+    await attacker.query('DISCARD ALL');
+  });
+
+  it('sees no signed name of another tenant in what Postgres shows him of other sessions', async () => {
+    const claims = { sub: 'user_b', practice_id: 'practice_theirs', role: 'practice_admin' };
+    expect((await call(gate, '/patients', { token: await tokenFor(gate, claims) })).status).toBe(200);
+    const { rows } = await attacker.query<{ query: string; everything: string }>(
+      `SELECT query, t::text AS everything FROM pg_stat_activity t WHERE usename = current_user AND pid <> pg_backend_pid()`,
+    );
+    expect(rows.map(({ query }) => query).join('\n')).toMatch(/SELECT/); // he sees what they run
+    expect(JSON.stringify(rows)).not.toContain(codeOf(await world.signed('practice_theirs')));
+    before = await everything(); // with its entry in the audit log
   });
 
   it('as a tenant reads that one’s rows alone, of every table', async () => {
@@ -217,6 +277,7 @@ describe('an attacker with the runtime role’s connection', () => {
         settings: [pinned, 'lock_timeout=3s', 'enable_seqscan=off'],
       },
       { signature: 'audit_entries_about(text,bigint,bigint)', settings: [pinned, 'enable_seqscan=off'] },
+      { signature: 'gatehouse_tenant()', settings: [pinned] },
       { signature: 'index_audit_blocks(integer)', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'practice_of_appointment(text)', settings: [pinned] },
       { signature: 'practice_of_patient(text)', settings: [pinned] },
@@ -274,13 +335,13 @@ describe('an attacker with the runtime role’s connection', () => {
       const { rows } = await attacker.query(`SELECT tablename FROM ${view} WHERE schemaname = 'public'`);
       expect([view, rows]).toEqual([view, []]);
     }
-    // A plan shows the conditions that he gave, and estimates; the policy stands in it as its setting, without a value.
+    // A plan shows the conditions that he gave, and estimates; the policy stands in it as its function, without a value.
     const { rows } = await attacker.query<{ 'QUERY PLAN': string }>(
       `EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT * FROM public.patients WHERE last_name >= ''`,
     );
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-    expect(plan).toContain(`current_setting('gatehouse.tenant'`);
-    expect(plan).not.toContain('theirs');
+    expect(plan).toContain('gatehouse_tenant()');
+    expect(plan).not.toMatch(/theirs|~/);
   });
 });
 

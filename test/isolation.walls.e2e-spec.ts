@@ -20,8 +20,8 @@ const breaches = {
   /** The claim: the transaction is told another tenant than the token's. */
   claim: {
     files: /^platform\/database\/transaction\.js$/,
-    text: /\btenant \?\? ''/g,
-    by: `'practice_theirs'`,
+    text: /tenant === undefined \? '' : signed\(tenant, settings\)/g,
+    by: `settings.signer ? signed('practice_theirs', settings) : ''`,
     places: 1,
   },
   /** The repositories forget their filters. */

@@ -158,13 +158,13 @@ describe('every method of a workspace, about what is its own and what is another
     try {
       for (const table of tables) {
         const key = table === 'workspaces' ? 'id' : 'workspace_id';
-        await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'Tours'`);
+        await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed('Tours')}'`);
         const { rows } = await client.query<{ key: string }>(`SELECT DISTINCT ${key} AS key FROM ${table}`);
         await client.query('COMMIT');
         expect([table, rows]).toEqual([table, [{ key: 'Tours' }]]);
         expect((await client.query(`SELECT FROM ${table}`)).rowCount).toBe(0);
       }
-      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'Tours'`);
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed('Tours')}'`);
       const planted = client.query(
         `INSERT INTO messages (workspace_id, channel_id, ts, user_id, app_id, text) VALUES ('Ttheirs', 'Ctheirs1', 5, 'Uours1', 'a', 'x')`,
       );

@@ -54,7 +54,7 @@ describe('the events of bookings', () => {
     await book(world, 2);
     const client = await world.runtimeClient();
     const visible = async (tenant: string) => {
-      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed(tenant)}'`);
       const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox_events');
       await client.query('ROLLBACK');
       return rows[0]?.count;

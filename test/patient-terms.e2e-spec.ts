@@ -16,7 +16,7 @@ describe('the terms of a patient', () => {
   afterAll(() => world.end());
   beforeEach(async () => {
     client = await world.runtimeClient();
-    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${ours.id}'`);
+    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed(ours.id)}'`);
   });
   afterEach(() => client.end());
 

@@ -196,7 +196,9 @@ describe('searching patients', () => {
     ])('%s reads by index as the runtime role, whatever the plan', async (name, { text }, asked) => {
       for (const mode of ['force_custom_plan', 'force_generic_plan']) {
         const values = ["'practice_l1'", '21', ...asked.map((value) => (value === null ? 'NULL' : `'${value}'`))];
-        await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'practice_l1'; SET LOCAL plan_cache_mode = ${mode}`);
+        await client.query(
+          `BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed('practice_l1')}'; SET LOCAL plan_cache_mode = ${mode}`,
+        );
         await client.query(`PREPARE searched AS ${text}`);
         const { rows } = await client.query<{ 'QUERY PLAN': string }>(
           `EXPLAIN EXECUTE searched (${values.join(', ')})`,

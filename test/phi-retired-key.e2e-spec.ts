@@ -50,7 +50,7 @@ describe('a key that is retired while somebody writes under it', () => {
     const writer = await world.runtimeClient();
     try {
       await writer.query('BEGIN');
-      await writer.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [practice.id]);
+      await writer.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [await world.signed(practice.id)]);
       await writer.query(insert, [practice.id, 'pat_late', ssnUnder('pat_late', ['k1', 1])]);
       const rotating = rotate();
       await until(async () => {
@@ -108,7 +108,7 @@ describe('a key that is retired while somebody writes under it', () => {
       const client = await world.clientOf(who);
       try {
         await client.query('BEGIN');
-        await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [practice.id]);
+        await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [await world.signed(practice.id)]);
         const value = valueOf('pat_new');
         const refusal = await client.query(insert, [practice.id, 'pat_new', value]).catch((error: unknown) => error);
         expect(refusal).toMatchObject({ code: 'KR001' });

@@ -3,6 +3,7 @@ import { freshContext } from '../src/platform/context';
 import { Connections } from '../src/platform/database/connections';
 import { StatementCancelled } from '../src/platform/database/database.errors';
 import { statement } from '../src/platform/database/statement';
+import { TenantSigner } from '../src/platform/database/tenant-signer';
 import { Transaction } from '../src/platform/database/transaction';
 import { GateProcess } from './support/process';
 import { until } from './support/until';
@@ -17,6 +18,7 @@ const sleeps = statement('test.sleeps', 'SELECT pg_sleep(30)');
 
 describe('tenancy in the database', () => {
   let world: World;
+  let signer: TenantSigner;
   const opened: Connections[] = [];
 
   const connect = (total: number): Connections => {
@@ -27,6 +29,7 @@ describe('tenancy in the database', () => {
       statementTimeoutMs: 20_000,
       preparedStatements: true,
       onBroken: () => undefined,
+      signer,
     });
     opened.push(connections);
     return connections;
@@ -35,6 +38,7 @@ describe('tenancy in the database', () => {
 
   beforeAll(async () => {
     world = await World.create();
+    signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
     await world.sql(
       `INSERT INTO practices (id, name, time_zone) VALUES ('practice_a', 'A', 'UTC'), ('practice_b', 'B', 'UTC')`,
     );
@@ -94,7 +98,7 @@ describe('tenancy in the database', () => {
     `ALTER FUNCTION practice_of_patient(text) SECURITY INVOKER`,
   ])('refuses the runtime role: %s', async (attack) => {
     const client = await world.runtimeClient();
-    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'practice_a'`);
+    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed('practice_a')}'`);
     await expect(client.query(attack)).rejects.toThrow(/permission denied|must be owner|row-level security/);
     await client.end();
   });

@@ -194,7 +194,7 @@ describe('the data of a practice', () => {
       await world.sql(`
         CREATE TABLE later (account_id text NOT NULL, id text NOT NULL, size numeric);
         ALTER TABLE later ENABLE ROW LEVEL SECURITY; ALTER TABLE later FORCE ROW LEVEL SECURITY;
-        CREATE POLICY tenant ON later USING (account_id = current_setting('gatehouse.tenant', true));
+        CREATE POLICY tenant ON later USING (account_id = (SELECT gatehouse_tenant()));
         GRANT SELECT ON later TO gatehouse_app;
         INSERT INTO later VALUES ('practice_ours', '1', 12345678901234567890.123), ('practice_theirs', '2', 0)`);
       const file = join(folder, 'later.ndjson');

@@ -10,7 +10,7 @@ import { claims } from '../identity.mjs';
 import { inTurn, load, ratio, sample, Void } from '../measure.mjs';
 import { benchLogin, countBookings, countReads, patientId, seedBookings, slotId } from '../ours/bookings.mjs';
 import { startOurs } from '../ours/server.mjs';
-import { findPgbench, pgbench } from '../pgbench.mjs';
+import { findPgbench, pgbench, signedTenant } from '../pgbench.mjs';
 import { startGround } from '../servers.mjs';
 
 const GOAL = 0.5;
@@ -48,16 +48,21 @@ export default async function bookings(options) {
     if (name === 'pgbench') {
       const stride = (to - from) / CLIENTS;
       const run = { script: SCRIPT, url, clients: CLIENTS };
+      const tenant = await signedTenant(postgresUrl, 'practice_bench');
       // pgbench has no warm-up of its own: two runs, the second going on where no client of the first can have been.
       const share = Math.floor((stride * options.warmupSeconds) / seconds);
       const warm =
         options.warmupSeconds > 0
-          ? await pgbench({ ...run, seconds: options.warmupSeconds, variables: { base: from - 1, stride, i: 0 } })
+          ? await pgbench({
+              ...run,
+              seconds: options.warmupSeconds,
+              variables: { tenant, base: from - 1, stride, i: 0 },
+            })
           : { transactions: 0 };
       const measured = await pgbench({
         ...run,
         seconds: options.seconds,
-        variables: { base: from - 1, stride, i: share },
+        variables: { tenant, base: from - 1, stride, i: share },
       });
       await reconcile(postgresUrl, from, to, warm.transactions + measured.transactions, 'pgbench');
       return measured.perSecond;

@@ -20,7 +20,7 @@ import {
 } from '../ours/patients.mjs';
 import { startOurs } from '../ours/server.mjs';
 import { scratch } from '../places.mjs';
-import { findPgbench, pgbench, pgbenchP99 } from '../pgbench.mjs';
+import { findPgbench, pgbench, pgbenchP99, signedTenant } from '../pgbench.mjs';
 import { runScript, startGround } from '../servers.mjs';
 
 const READ_GOAL = 0.5;
@@ -63,10 +63,11 @@ export default async function patients(options) {
   const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
     if (name === 'pgbench') {
       const run = { script: SCRIPT, url, clients: CLIENTS };
+      const variables = { tenant: await signedTenant(postgresUrl, practiceId(0)), stride: STRIDE };
       base += CLIENTS * STRIDE;
       if (warmupSeconds > 0)
-        await pgbench({ ...run, seconds: warmupSeconds, variables: { base, stride: STRIDE, i: STRIDE / 2 } });
-      return (await pgbench({ ...run, seconds, variables: { base, stride: STRIDE, i: 0 } })).perSecond;
+        await pgbench({ ...run, seconds: warmupSeconds, variables: { ...variables, base, i: STRIDE / 2 } });
+      return (await pgbench({ ...run, seconds, variables: { ...variables, base, i: 0 } })).perSecond;
     }
     const target = { host, port, connections: CLIENTS, workload: 'fixed.mjs', args: { requests: reads } };
     return (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;

@@ -6,7 +6,7 @@
 \set p :n % 1000
 \startpipeline
 BEGIN;
-SET LOCAL gatehouse.tenant = 'practice_bench';
+SELECT set_config('gatehouse.tenant', :tenant, true);
 SELECT pg_advisory_xact_lock(hashtextextended(:n::text, 0));
 SELECT request_hash AS "requestHash", status, body FROM idempotency_records
  WHERE tenant_id = 'practice_bench' AND key_hash = sha256(('key' || :n::text)::bytea) AND expires_at > now();

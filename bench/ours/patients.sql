@@ -6,7 +6,7 @@
 \set p random(0, 1999)
 \startpipeline
 BEGIN;
-SET LOCAL gatehouse.tenant = 'practice_bench000';
+SELECT set_config('gatehouse.tenant', :tenant, true);
 SELECT p.id, p.first_name AS "firstName", p.last_name AS "lastName", p.date_of_birth::text AS "dateOfBirth",
   p.phone, p.email, p.insurance_provider AS "insuranceProvider",
   (SELECT to_char(min(s.starts_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24') FROM appointments a

@@ -74,7 +74,7 @@ async function seedPractice(
 ): Promise<void> {
   const provider = `staff_demo${id.slice(-3)}`;
   await client.query('BEGIN');
-  await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [id]);
+  await client.query(`SELECT set_config('gatehouse.tenant', signed_tenant($1), true)`, [id]);
   await client.query(`INSERT INTO practices (id, name, time_zone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, [
     id,
     name,

@@ -17,7 +17,7 @@ const message = { channel: 'C0DEMOGENERAL', ts: '1732497302000100', user: 'U0DEM
 /** Puts a workspace with two channels, two people, the bot of an app and a message into a development database; repeatable. */
 export async function seedMessaging(client: Client): Promise<void> {
   await client.query('BEGIN');
-  await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [workspace.id]);
+  await client.query(`SELECT set_config('gatehouse.tenant', signed_tenant($1), true)`, [workspace.id]);
   await client.query('INSERT INTO workspaces (id, name, domain) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
     workspace.id,
     workspace.name,

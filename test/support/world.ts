@@ -104,6 +104,12 @@ export class World {
     return (await this.superuser.query<Row>(text, values)).rows;
   }
 
+  /** What `gatehouse.tenant` must hold for that tenant's rows, as the application would say it. */
+  async signed(tenant: string): Promise<string> {
+    const [row] = await this.sql<{ signed: string }>('SELECT signed_tenant($1) AS signed', [tenant]);
+    return row?.signed ?? '';
+  }
+
   /** A connection as the runtime role, as an attacker inside the application would have. */
   async runtimeClient(): Promise<Client> {
     const client = new Client({ connectionString: this.environment.DATABASE_URL });

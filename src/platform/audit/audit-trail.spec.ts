@@ -283,7 +283,7 @@ describe('AuditTrail', () => {
     ['superuser', 'DELETE FROM audit_entries'],
   ] as const)('is not to be changed by the %s role: %s', async (who, attack) => {
     const client = await world.clientOf(who);
-    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = 'practice_two'`);
+    await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed('practice_two')}'`);
     await expect(client.query(attack)).rejects.toThrow(/permission denied|append-only|row-level security/);
     await client.end();
   });
@@ -291,7 +291,7 @@ describe('AuditTrail', () => {
   it('shows a practice its own chain, and nobody the platform’s', async () => {
     const client = await world.runtimeClient();
     const seen = async (tenant: string) => {
-      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${tenant}'`);
+      await client.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed(tenant)}'`);
       const { rows: found } = await client.query(`SELECT DISTINCT practice_id FROM audit_entries`);
       await client.query('COMMIT');
       return found.map(({ practice_id }: Record<string, unknown>) => practice_id);

@@ -5,6 +5,7 @@ import { ClassGate, type Shares } from './class-gate';
 import { DatabaseBusy, translate } from './database.errors';
 import { exchange } from './exchange';
 import type { Statement } from './statement';
+import type { TenantSigner } from './tenant-signer';
 import { WaitingLine } from './waiting-line';
 
 export interface ConnectionSettings {
@@ -15,6 +16,8 @@ export interface ConnectionSettings {
   /** Longest a single statement may run, in milliseconds. */
   readonly statementTimeoutMs: number;
   readonly preparedStatements: boolean;
+  /** Those of a role that works across tenants have none. */
+  readonly signer?: Pick<TenantSigner, 'sign'>;
   /** Told of a connection that broke. */
   readonly onBroken: (error: Error) => void;
 }

@@ -6,6 +6,7 @@ import { Log } from '../telemetry';
 import { Connections, RUNTIME_CONNECTIONS } from './connections';
 import { JointCommits } from './joint-commits';
 import { DatabaseStartupCheck } from './startup-check';
+import { TenantSigner } from './tenant-signer';
 import { TenantTransactions, UnitOfWork } from './unit-of-work';
 
 /** Longer than any request may take, so that the deadline, which knows more, usually acts first. */
@@ -17,7 +18,7 @@ const statementTimeoutMs = 30_000;
     {
       provide: RUNTIME_CONNECTIONS,
       inject: [Config, Log],
-      useFactory: (config: Config, log: Log) => {
+      useFactory: async (config: Config, log: Log) => {
         const total = config.get('DATABASE_POOL_SIZE');
         const reservedForCritical = config.get('DATABASE_POOL_CRITICAL');
         return new Connections({
@@ -30,6 +31,7 @@ const statementTimeoutMs = 30_000;
           applicationName: `gatehouse-${config.get('GATEHOUSE_ROLE')}`,
           statementTimeoutMs,
           preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),
+          signer: await TenantSigner.load(required(config.get('DATABASE_SYSTEM_URL'))),
           onBroken: (error) => log.warn({ err: error }, 'A database connection broke'),
         });
       },

@@ -8,6 +8,7 @@ import { Connections, type ConnectionSettings } from './connections';
 import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from './database.errors';
 import { JointCommits } from './joint-commits';
 import { statement } from './statement';
+import { TenantSigner } from './tenant-signer';
 
 /** $1 the id, $2 what is added to its list. Gives the transaction that did it. */
 const add = statement<{ id: string; transaction: string; list: string }>(
@@ -26,15 +27,17 @@ describe.each([
   let connections: Connections;
   let joint: JointCommits;
   let holder: Client;
+  let signer: TenantSigner;
   const ids = Array.from({ length: 40 }, (__, n) => String(n).padStart(2, '0'));
 
   beforeAll(async () => {
     world = await World.create();
+    signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
     await seedPractice(world, 'a', { patients: 1, slots: 1 });
     await world.sql(`
       CREATE TABLE joint (tenant text NOT NULL, id text PRIMARY KEY, list text NOT NULL DEFAULT '');
       ALTER TABLE joint ENABLE ROW LEVEL SECURITY;
-      CREATE POLICY tenant ON joint USING (tenant = current_setting('gatehouse.tenant', true));
+      CREATE POLICY tenant ON joint USING (tenant = (SELECT gatehouse_tenant()));
       GRANT SELECT, UPDATE ON joint TO gatehouse_app`);
   });
   beforeEach(async () => {
@@ -59,6 +62,7 @@ describe.each([
       statementTimeoutMs: 600_000,
       preparedStatements,
       onBroken: () => undefined,
+      signer,
       ...settings,
     });
   const optionsOf = (id: string, context?: WorkContext) =>

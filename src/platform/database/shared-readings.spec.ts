@@ -6,10 +6,11 @@ import { Connections } from './connections';
 import { DatabaseBusy, DatabaseUnavailable, StatementCancelled, ValueRefused } from './database.errors';
 import { Reading, Readings } from './reading';
 import { type Statement, statement } from './statement';
+import { TenantSigner } from './tenant-signer';
 
 const tenant = statement<{ tenant: string; pid: number }>(
   'test.tenant-and-pid',
-  `SELECT current_setting('gatehouse.tenant', true) AS tenant, pg_backend_pid() AS pid`,
+  `SELECT gatehouse_tenant() AS tenant, pg_backend_pid() AS pid`,
 );
 /** Lasts until the test gives the lock of that number back. */
 const slow = statement<{ pid: number }>(
@@ -23,6 +24,7 @@ describe('readings that share connections', () => {
   let holder: pg.Client;
   let connections: Connections;
   let readings: Readings;
+  let signer: TenantSigner;
 
   const open = (total: number, reservedForCritical = 0, preparedStatements = true) => {
     connections = new Connections({
@@ -32,6 +34,7 @@ describe('readings that share connections', () => {
       statementTimeoutMs: 20_000,
       preparedStatements,
       onBroken: () => undefined,
+      signer,
     });
     readings = new Readings(connections);
   };
@@ -73,6 +76,7 @@ describe('readings that share connections', () => {
 
   beforeAll(async () => {
     world = await World.create();
+    signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
     holder = await world.clientOf('superuser');
   });
   afterAll(async () => {

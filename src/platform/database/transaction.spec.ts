@@ -4,12 +4,10 @@ import { World } from '../../../test/support/world';
 import { Connections } from './connections';
 import { statement } from './statement';
 import { Reading, Readings } from './reading';
+import { TenantSigner } from './tenant-signer';
 import { Transaction } from './transaction';
 
-const tenantNow = statement<{ tenant: string }>(
-  'test.tenant',
-  `SELECT current_setting('gatehouse.tenant', true) AS tenant`,
-);
+const tenantNow = statement<{ tenant: string }>('test.tenant', `SELECT coalesce(gatehouse_tenant(), '') AS tenant`);
 const names = statement<{ name: string }>('test.names', 'SELECT last_name AS name FROM patients');
 const divide = statement('test.divide', 'SELECT 1 / (SELECT 0)');
 const setName = statement('test.set-name', 'UPDATE patients SET last_name = $1');
@@ -41,6 +39,7 @@ describe.each([
       statementTimeoutMs: 5_000,
       preparedStatements,
       onBroken: (error) => broken.push(error),
+      signer: await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? ''),
     });
     readings = new Readings(connections);
   });

@@ -14,9 +14,6 @@ export interface TransactionOptions {
   readonly context?: WorkContext | undefined;
 }
 
-/** The alphabet of tenant identifiers is closed. */
-const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
-
 /**
  * One open transaction. What begins it travels with the first statement, `COMMIT` may travel with the last, so a unit of work
  * of one statement costs two round trips at most.
@@ -213,10 +210,13 @@ export function entering(
   settings: ConnectionSettings,
   { name, text }: Omit<Companion, 'values'> = enter,
 ): Companion {
-  if (tenant !== undefined && !tenantPattern.test(tenant))
-    throw new Error('The tenant identifier has characters that none may have');
-  const values = [tenant ?? ''];
+  const values = [tenant === undefined ? '' : signed(tenant, settings)];
   if (settings.preparedStatements) return { name, text, values };
   const limit = `, set_config('statement_timeout', $2, true)`;
   return { name, text: text + limit, values: [...values, String(settings.statementTimeoutMs)] };
+}
+
+function signed(tenant: string, { signer }: ConnectionSettings): string {
+  if (!signer) throw new Error('These connections are of no tenant');
+  return signer.sign(tenant);
 }

@@ -17,7 +17,7 @@ export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map
   await client.connect();
   try {
     await client.query('BEGIN');
-    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [tenant.id]);
+    await client.query(`SELECT set_config('gatehouse.tenant', signed_tenant($1), true)`, [tenant.id]);
     await refuseOtherKind(client, tenant);
     const { rows } = await client.query<TenantTable>(tenantTablesText);
     const doomed = parentsFirst(rows.filter(({ name }) => !survives.includes(name))).reverse();

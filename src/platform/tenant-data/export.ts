@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { Client, escapeIdentifier } from 'pg';
+import { TenantSigner } from '../database';
 import type { FieldCipher } from '../secrets';
 import { nameOf, type Tenant, tenantHomes } from './tenant';
 import { encryptedSuffix, parentsFirst, type TenantTable, tenantTablesText } from './tenant-tables';
@@ -7,6 +8,8 @@ import { encryptedSuffix, parentsFirst, type TenantTable, tenantTablesText } fro
 export interface ExportRequest {
   /** Postgres as the runtime role: row-level security keeps every other tenant's rows out, whatever this file says. */
   readonly url: string;
+  /** Postgres as the role for cross-tenant work, for the key that signs the tenant's name. */
+  readonly systemUrl: string;
   readonly tenant: Tenant;
   /** Must not exist yet. */
   readonly file: string;
@@ -32,7 +35,7 @@ interface ExportedRow {
  *   left or still writes; FieldUndecryptable
  */
 export async function exportTenant(request: ExportRequest): Promise<Map<string, number>> {
-  const { url, tenant, file, cipher, interrupted } = request;
+  const { url, systemUrl, tenant, file, cipher, interrupted } = request;
   if (existsSync(file)) throw new Error(`${file} exists, and is not overwritten`);
   const draft = `${file}.partial`;
   // Written synchronously: whoever is interrupted is between two statements, and knows whether the draft is there.
@@ -42,9 +45,10 @@ export async function exportTenant(request: ExportRequest): Promise<Map<string, 
   interrupted.addEventListener('abort', discard);
   const client = new Client({ connectionString: url, application_name: 'gatehouse-tenant-export' });
   try {
+    const signer = await TenantSigner.load(systemUrl);
     await client.connect();
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [tenant.id]);
+    await client.query(`SELECT set_config('gatehouse.tenant', $1, true)`, [signer.sign(tenant.id)]);
     const { rowCount } = await client.query(`SELECT FROM ${tenantHomes[tenant.kind]} WHERE id = $1`, [tenant.id]);
     if (rowCount === 0) throw new Error(`There is no ${nameOf(tenant)}`);
     const { rows: tables } = await client.query<TenantTable>(tenantTablesText);

@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { Connections } from '../database/connections';
-import { type Sql, statement } from '../database';
+import { type Sql, statement, TenantSigner } from '../database';
 import { Transaction } from '../database/transaction';
 import { checkKeys, type FieldCipher, FieldUndecryptable, retireOtherKeys } from '../secrets';
 import { encryptedSuffix, type TenantTable, tenantTablesText } from './tenant-tables';
@@ -8,7 +8,7 @@ import { encryptedSuffix, type TenantTable, tenantTablesText } from './tenant-ta
 export interface RotationRequest {
   /** Postgres as the runtime role. */
   readonly url: string;
-  /** Postgres as the role for cross-tenant work, for the list of practices. */
+  /** Postgres as the role for cross-tenant work, for the list of practices and the key that signs their names. */
   readonly systemUrl: string;
   readonly cipher: FieldCipher;
   readonly say: (line: string) => void;
@@ -61,8 +61,8 @@ const practices = statement<{ id: string }>('rotate.practices', 'SELECT id FROM 
  * @throws FieldKeysRefused where the keys do not fit the database
  */
 export async function rotateKeys({ url, systemUrl, cipher, say }: RotationRequest): Promise<Rotation> {
-  const runtime = connections(url, say);
   const system = connections(systemUrl, say);
+  const runtime = connections(url, say, await TenantSigner.load(systemUrl));
   const asSystem = <Result>(work: (sql: Sql) => Promise<Result>) =>
     Transaction.run(system, { tenant: undefined, workClass: 'standard' }, work);
   const asPractice: AsPractice = (tenant, work) => Transaction.run(runtime, { tenant, workClass: 'standard' }, work);
@@ -190,13 +190,14 @@ function columnsOf({ name: table, tenantColumn, encryptedColumns, hasId }: Tenan
   });
 }
 
-function connections(url: string, say: (line: string) => void): Connections {
+function connections(url: string, say: (line: string) => void, signer?: TenantSigner): Connections {
   return new Connections({
     url,
     shares: { total: 1, reservedForCritical: 0, mostForBulk: 1 },
     applicationName: 'gatehouse-phi-rotate',
     statementTimeoutMs,
     preparedStatements: false, // its texts are made from the catalog
+    ...(signer && { signer }),
     onBroken: (error) => say(`a database connection broke: ${error.message}`),
   });
 }
