@@ -3,17 +3,17 @@ import { recordProgram } from './platform/audit';
 import { eraseTenant, survives, tenantNamed } from './platform/tenant-data';
 import { needed, optionsOf, runProgram, say } from './program';
 
-const usage = 'Usage: npm run tenant:erase -- (--practice | --workspace) <id> --confirm <id>';
+const usage = 'Usage: npm run tenant:erase -- (--practice | --workspace) <id> --confirm <id> [--by <who>]';
 
 /** Deletes all of one tenant's data, for good. */
 runProgram(process.env, async (config) => {
-  const values = optionsOf(usage, ['practice', 'workspace', 'confirm']);
+  const values = optionsOf(usage, ['practice', 'workspace', 'confirm', 'by']);
   const tenant = tenantNamed(values);
   if (tenant === undefined || values.confirm === undefined) throw new Error(`Erasing cannot be undone. ${usage}`);
   if (values.confirm !== tenant.id)
     throw new Error(`Nothing was erased: --confirm says ${values.confirm}, and the ${tenant.kind} is ${tenant.id}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');
-  await recordProgram(config, tenant, 'tenant.erase');
+  await recordProgram(config, tenant, 'tenant.erase', values.by);
   const counts = await eraseTenant(ownerUrl, tenant);
   for (const [table, count] of counts) say(`${table}: ${count} deleted`);
   say(`kept: ${survives.join(', ')}`);

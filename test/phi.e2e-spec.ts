@@ -194,12 +194,16 @@ describe('ssn and notes', () => {
     });
 
     it('have nothing left to do the second time', async () => {
-      const again = await runProgram(world, 'phi-rotate', [], bothKeys);
+      const again = await runProgram(world, 'phi-rotate', ['--by', 'ada'], bothKeys);
       expect([again.code, /(\d+) re-encrypted, 0 left/.exec(again.output)?.[1]]).toEqual([0, '0']);
       const entries = await world.sql(
-        `SELECT actor FROM audit_entries WHERE practice_id = 'platform' AND action = 'phi.rotate'`,
+        `SELECT actor, body -> 'detail' ->> 'by' AS by FROM audit_entries
+         WHERE practice_id = 'platform' AND action = 'phi.rotate' ORDER BY seq`,
       );
-      expect(entries).toEqual([{ actor: 'program' }, { actor: 'program' }]);
+      expect(entries).toEqual([
+        { actor: 'program', by: null },
+        { actor: 'program', by: 'ada' },
+      ]);
     });
 
     it('the old key may then leave, and its name cannot come back with another key', async () => {

@@ -29,7 +29,7 @@ export interface WhyNotBooked {
   readonly slotIsPast: boolean | null;
 }
 
-const slotColumns = `id, date::text AS date, to_char(time, 'HH24:MI') AS time, status`;
+const slotColumns = `practice_id AS "practiceId", id, date::text AS date, to_char(time, 'HH24:MI') AS time, status`;
 
 const slotsOfDay = statement<Slot>(
   'bookings.slots-of-day',

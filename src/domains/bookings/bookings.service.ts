@@ -29,11 +29,12 @@ export class BookingsService {
     private readonly outbox: OutboxWake,
   ) {}
 
+  /** The slots of a day, in order of time. @throws SlotForeign */
   @ReadOnly()
   async slots(caller: Caller, { date, status, limit, cursor }: ListSlots): Promise<Page<Slot>> {
     const after = (cursor === undefined ? ['00:00', ''] : keysOf(cursor, 2)) as [string, string];
     const rows = await this.repository.slotsOfDay(practiceOf(caller), date, status, after, limit);
-    return pageFrom(rows, limit, ({ time, id }) => [time, id]);
+    return pageFrom(ownRows(caller, rows, foreignSlot), limit, ({ time, id }) => [time, id]);
   }
 
   /**
@@ -139,6 +140,8 @@ export class BookingsService {
     return { eventId: newId('evt'), correlationId: current.correlationId, traceparent: current.traceparent };
   }
 }
+
+const foreignSlot = ({ id }: Slot, ownerPractice: string) => new SlotForeign(id, ownerPractice);
 
 const foreign = ({ appointmentId }: Appointment, ownerPractice: string) =>
   new AppointmentForeign(appointmentId, ownerPractice);

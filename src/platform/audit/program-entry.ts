@@ -17,12 +17,18 @@ const known = ({ kind }: Tenant) =>
 /**
  * Records what an operator's program is about to do, in the chain of the tenant whose data it touches, or in the platform's;
  * resolves once the entry is durable, so that nothing is done without one. The actor is the program: who may run it is the
- * machine's to say.
+ * machine's to say, and who did is what he says himself.
  * @param tenant `undefined` where it is about all of them
  * @param action `<thing>.<verb>`
+ * @param by who runs it, as he says
  * @throws Error where there is no such tenant; ChainStuck, DatabaseUnavailable, StatementCancelled
  */
-export async function recordProgram(config: Config, tenant: Tenant | undefined, action: string): Promise<void> {
+export async function recordProgram(
+  config: Config,
+  tenant: Tenant | undefined,
+  action: string,
+  by: string | undefined,
+): Promise<void> {
   const connections = new AuditConnections(config, new Log(config));
   const id = newId('run');
   const chain = tenant?.id ?? platformChain;
@@ -37,7 +43,7 @@ export async function recordProgram(config: Config, tenant: Tenant | undefined, 
     route: null,
     subjects: tenant === undefined ? [] : [tenant.id],
     subjectPractice: null,
-    detail: null,
+    detail: by === undefined ? null : { by },
     correlationId: id,
     requestId: id,
     ip: null,

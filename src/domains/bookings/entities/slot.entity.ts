@@ -2,6 +2,7 @@ export const slotStatuses = ['available', 'booked', 'blocked'] as const;
 export type SlotStatus = (typeof slotStatuses)[number];
 
 export interface Slot {
+  readonly practiceId: string;
   readonly id: string;
   /** `YYYY-MM-DD` in the practice's calendar. */
   readonly date: string;
