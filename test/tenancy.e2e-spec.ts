@@ -103,6 +103,32 @@ describe('tenancy in the database', () => {
     await client.end();
   });
 
+  it('counts a name signed with an older key until that is deleted, and signs with the newest', async () => {
+    const client = await world.runtimeClient();
+    const seenAs = async (signed: string) => {
+      await client.query(`SELECT set_config('gatehouse.tenant', $1, false)`, [signed]);
+      return (await client.query('SELECT FROM patients')).rowCount;
+    };
+    try {
+      const older = signer.sign('practice_a');
+      await world.sql('SELECT make_tenant_key()');
+      const newer = (await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '')).sign('practice_a');
+      expect(newer).not.toBe(older);
+      expect(newer).toBe(await world.signed('practice_a'));
+      expect([await seenAs(older), await seenAs(newer)]).toEqual([3, 3]);
+      await world.sql('DELETE FROM tenant_keys WHERE id < (SELECT max(id) FROM tenant_keys)');
+      await expect(seenAs(older)).rejects.toThrow(/not signed/);
+      expect(await seenAs(newer)).toBe(3);
+      await world.sql('DELETE FROM tenant_keys');
+      await expect(seenAs(newer)).rejects.toThrow(/not signed/);
+      await expect(TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '')).rejects.toThrow(/make_tenant_key/);
+    } finally {
+      await client.end();
+      await world.sql('SELECT make_tenant_key()');
+      signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
+    }
+  });
+
   it('refuses a tenant identifier that would say more than a name', async () => {
     const connections = connect(1);
     for (const tenant of [`a'; RESET ROLE; --`, '', 'x'.repeat(65), 'practice a']) {

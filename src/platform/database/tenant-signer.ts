@@ -6,6 +6,8 @@ import { translate } from './database.errors';
 const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 /** Signed tenants in memory at once; beyond that they are signed anew, for microseconds each. */
 const mostKnown = 10_000;
+/** How long Postgres may take to be reached, and to say the key, in milliseconds. */
+const answerWaitMs = 10_000;
 
 /**
  * Signs the names of tenants, so that Postgres takes them from the application alone: SQL that somebody smuggles into a
@@ -21,7 +23,12 @@ export class TenantSigner {
    * @throws DatabaseUnavailable; Error where the database has no key
    */
   static async load(systemUrl: string): Promise<TenantSigner> {
-    const client = new pg.Client({ connectionString: systemUrl, application_name: 'gatehouse-tenant-signer' });
+    const client = new pg.Client({
+      connectionString: systemUrl,
+      application_name: 'gatehouse-tenant-signer',
+      connectionTimeoutMillis: answerWaitMs,
+      query_timeout: answerWaitMs,
+    });
     try {
       await client.connect();
       const { rows } = await client.query<{ key: Buffer }>('SELECT key FROM tenant_keys ORDER BY id DESC LIMIT 1');
