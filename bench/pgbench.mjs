@@ -132,6 +132,7 @@ export async function signedTenant(superuserUrl, tenant) {
   const client = new pg.Client({ connectionString: superuserUrl });
   await client.connect();
   try {
+    await client.query('SELECT remember_tenants(ARRAY[$1])', [tenant]);
     return (await client.query('SELECT signed_tenant($1) AS signed', [tenant])).rows[0].signed;
   } finally {
     await client.end();

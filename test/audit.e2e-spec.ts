@@ -194,7 +194,12 @@ describe('what is audited', () => {
       await until(async () => (await entries(ours.id, correlationId)).length > 0);
       return (await entries(ours.id, correlationId)).map((entry) => [entry.outcome, ...entry.subjects]);
     };
-    expect(await subjects('named-1')).toEqual([['refused', foreign]]);
+    // Whose he is is found out afterwards: the second entry is that of an attempt across practices.
+    await until(async () => (await entries(ours.id, 'named-1')).length > 1);
+    expect(await entries(ours.id, 'named-1')).toMatchObject([
+      { outcome: 'refused', code: 'insufficient_role', subjects: [foreign], subjectPractice: null },
+      { outcome: 'refused', code: 'cross_practice', subjects: [foreign], subjectPractice: theirs.id },
+    ]);
     expect(await subjects('named-2')).toEqual([['failed', 'pat_nobody']]);
     expect(await subjects('named-3')).toEqual([['failed']]);
     expect(await subjects('named-4')).toEqual([['allowed', 'pat_unbooked']]);

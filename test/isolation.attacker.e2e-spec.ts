@@ -4,6 +4,7 @@ import { call, tokenFor } from './support/api';
 import { attacks, attacksOutside } from './support/attacks';
 import { seedSubjects } from './support/route-requests';
 import type { GateProcess } from './support/process';
+import { until } from './support/until';
 import { World } from './support/world';
 
 /** SQLSTATE of what lacks a privilege or fails row-level security. */
@@ -41,12 +42,12 @@ describe('an attacker with the runtime role’s connection', () => {
   /** As the application would begin a transaction of that tenant. */
   const as = async (tenant: string) =>
     attacker.query(`BEGIN; SET LOCAL gatehouse.tenant = '${await world.signed(tenant)}'`);
-  /** What there is to be read. */
+  /** What there is to be read, but for whose it may be. */
   const relations = async () =>
     (
       await attacker.query<{ name: string; isReadable: boolean }>(
         `SELECT quote_ident(relname) AS name, has_table_privilege(oid, 'SELECT') AS "isReadable"
-         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') ORDER BY 1`,
+         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') AND relname <> 'transaction_tenant' ORDER BY 1`,
       )
     ).rows;
   /** What Postgres says to a statement that it refuses. */
@@ -81,6 +82,10 @@ describe('an attacker with the runtime role’s connection', () => {
       const nothing = await tokenFor(gate, { ...claims, role: 'operator' });
       await call(gate, '/usage-plans/app_a', { token: nothing, method: 'PUT', body: { plan: 'enterprise' } });
     }
+    await until(async () => {
+      const known = await world.sql(`SELECT FROM tenant_codes WHERE tenant IN ('practice_ours', 'practice_theirs')`);
+      return known.length === 2;
+    });
     await world.sql('ANALYZE');
     attacker = await world.runtimeClient();
     before = await everything();
@@ -139,6 +144,8 @@ describe('an attacker with the runtime role’s connection', () => {
       if (isReadable && setting !== 'SET row_security = off') expect([name, await count]).toEqual([name, [{ n: 0 }]]);
       else await expect(count).rejects.toThrow(/permission denied|row-level security/);
     }
+    if (setting !== 'SET row_security = off')
+      expect((await attacker.query('SELECT tenant FROM transaction_tenant')).rows).toEqual([{ tenant: null }]);
     await attacker.query('DISCARD ALL');
   });
 
@@ -168,6 +175,7 @@ describe('an attacker with the runtime role’s connection', () => {
     expect(isEmpty.size).toBeLessThan(readable.length / 2);
     for (const text of [
       ...readable.map(({ name }) => `SELECT FROM ${name}`),
+      'SELECT tenant FROM transaction_tenant',
       `SELECT audit_entries_about('pat_theirs1', 0, 1000000)`,
       `UPDATE patients SET email = 'x'`,
       `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth)
@@ -185,6 +193,11 @@ describe('an attacker with the runtime role’s connection', () => {
     await attacker.query('DISCARD ALL');
   });
 
+  it('is told that he is his own tenant', async () => {
+    await as('practice_ours');
+    expect((await attacker.query('SELECT * FROM transaction_tenant')).rows).toEqual([{ tenant: 'practice_ours' }]);
+  });
+
   it('sees no signed name of another tenant in what Postgres shows him of other sessions', async () => {
     const claims = { sub: 'user_b', practice_id: 'practice_theirs', role: 'practice_admin' };
     expect((await call(gate, '/patients', { token: await tokenFor(gate, claims) })).status).toBe(200);
@@ -194,6 +207,38 @@ describe('an attacker with the runtime role’s connection', () => {
     expect(rows.map(({ query }) => query).join('\n')).toMatch(/SELECT/); // he sees what they run
     expect(JSON.stringify(rows)).not.toContain(codeOf(await world.signed('practice_theirs')));
     before = await everything(); // with its entry in the audit log
+  });
+
+  it('is shown no key in what Postgres prints of its plans', async () => {
+    const [keys] = await world.sql<{ inner: Buffer; outer: Buffer }>(
+      'SELECT inner_pad AS inner, outer_pad AS outer FROM tenant_keys ORDER BY id DESC LIMIT 1',
+    );
+    // As the printed tree of a plan has a constant: its bytes as decimals, signed or not, broken where a line ends.
+    const printed = [keys?.inner, keys?.outer].flatMap((half) =>
+      [new Int8Array(half ?? []), new Uint8Array(half ?? [])].map((bytes) => Array.from(bytes).join('')),
+    );
+    const said: string[] = [];
+    const hear = ({ message, detail }: { message?: string | undefined; detail?: string | undefined }) =>
+      said.push(message ?? '', detail ?? '');
+    attacker.on('notice', hear);
+    for (const what of ['parse', 'rewritten', 'plan']) await attacker.query(`SET debug_print_${what} = on`);
+    await attacker.query('SET client_min_messages = debug5');
+    await as('practice_ours');
+    for (const meddled of [
+      'DISCARD PLANS',
+      'SET LOCAL search_path = public',
+      'SET LOCAL plan_cache_mode = force_custom_plan',
+    ]) {
+      await attacker.query(meddled);
+      expect(await countsBy('SELECT count(*)::int AS n FROM public.patients')).toEqual([{ n: 60 }]);
+    }
+    await attacker.query('ROLLBACK');
+    attacker.off('notice', hear);
+    await attacker.query('RESET ALL');
+    const heard = said.join('').replaceAll(/\s/g, '');
+    expect(heard.includes('plan:{PLANNEDSTMT')).toBe(true);
+    expect(printed.map((half) => half.length > 64)).toEqual([true, true, true, true]);
+    expect(printed.filter((half) => heard.includes(half))).toEqual([]);
   });
 
   it('as a tenant reads that one’s rows alone, of every table', async () => {
@@ -279,10 +324,12 @@ describe('an attacker with the runtime role’s connection', () => {
       { signature: 'audit_entries_about(text,bigint,bigint)', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'gatehouse_tenant()', settings: [pinned] },
       { signature: 'index_audit_blocks(integer)', settings: [pinned, 'enable_seqscan=off'] },
+      { signature: 'owners_of(text[])', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'practice_of_appointment(text)', settings: [pinned] },
       { signature: 'practice_of_patient(text)', settings: [pinned] },
       { signature: 'practice_of_slot(text)', settings: [pinned] },
       { signature: 'refuse_unusable_key()', settings: [pinned] },
+      { signature: 'remember_tenants(text[])', settings: [pinned] },
     ]);
     await mayMakeTemporary('GRANT');
     await as('practice_ours');
@@ -340,7 +387,7 @@ describe('an attacker with the runtime role’s connection', () => {
       `EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT * FROM public.patients WHERE last_name >= ''`,
     );
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-    expect(plan).toContain('gatehouse_tenant()');
+    expect(plan).toContain('tenant_codes');
     expect(plan).not.toMatch(/theirs|~/);
   });
 });

@@ -35,6 +35,8 @@ describe('every route, as every role, about what is its own and what is another 
   const done = new Set<string>();
   /** By route, the code that a caller without a token got. */
   const refusalsOfUnknown = new Map<string, string>();
+  /** By correlation id, the entries of what a role was refused. */
+  const attempts = new Map<string, unknown[]>();
   let taken = 0;
 
   const digest = async (): Promise<unknown> => {
@@ -46,7 +48,7 @@ describe('every route, as every role, about what is its own and what is another 
   const refusalsOf = (correlationId: string) =>
     world.sql(
       `SELECT body ->> 'route' AS route, body ->> 'code' AS code, body ->> 'subjectPractice' AS "subjectPractice" FROM audit_entries
-       WHERE practice_id = 'practice_ours' AND body ->> 'correlationId' = $1 AND outcome = 'refused'`,
+       WHERE practice_id = 'practice_ours' AND body ->> 'correlationId' = $1 AND outcome = 'refused' ORDER BY seq`,
       [correlationId],
     );
 
@@ -127,8 +129,12 @@ describe('every route, as every role, about what is its own and what is another 
           if (caller === 'no token') refusalsOfUnknown.set(name, String(answer.body.code));
           else {
             expect(answer.body.code).toBe('insufficient_role');
-            expect(await refusalsOf(correlationId)).toEqual([
-              { route: name, code: 'insufficient_role', subjectPractice: null },
+            const refusal = { route: name, code: 'insufficient_role', subjectPractice: null };
+            expect((await refusalsOf(correlationId))[0]).toEqual(refusal);
+            const isAttempt = of === 'foreign' && foreign === 'refused';
+            attempts.set(correlationId, [
+              refusal,
+              ...(isAttempt ? [{ ...refusal, code: 'cross_practice', subjectPractice: 'practice_theirs' }] : []),
             ]);
           }
         }
@@ -192,6 +198,21 @@ describe('every route, as every role, about what is its own and what is another 
       30_000,
       () => `no entry of ${JSON.stringify(missing)}`,
     );
+  });
+
+  it('finds out whose it was that a role was refused, and that alone is an attempt across practices', async () => {
+    const found = [...attempts.values()].filter((entries) => entries.length === 2).length;
+    expect(found).toBeGreaterThan(20);
+    await until(async () => {
+      const [row] = await world.sql<{ n: number }>(
+        `SELECT count(*)::int AS n FROM audit_entries WHERE body ->> 'code' = 'cross_practice' AND body ->> 'correlationId' = ANY ($1)`,
+        [[...attempts.keys()]],
+      );
+      return (row?.n ?? 0) >= found;
+    });
+    for (const [correlationId, entries] of attempts) {
+      expect([correlationId, await refusalsOf(correlationId)]).toEqual([correlationId, entries]);
+    }
   });
 
   it('has tried every combination', () => {

@@ -128,6 +128,30 @@ describe('a request for another practice’s patient', () => {
     expect(countsOf('user_eager')).toEqual([1, 29]);
   });
 
+  it('pages for an attempt of somebody whose role may not read at all, and counts every one of a flood', async () => {
+    const claims = { sub: 'user_officer', practice_id: ours.id, role: 'security_officer', usage_plan: 'internal' };
+    const token = await tokenFor(api, claims);
+    const [foreign = ''] = theirs.patients;
+    const asked = [`/patients/${foreign}`, `/appointments?patientId=${foreign}`, `/patients/${ours.patients[0] ?? ''}`];
+    for (const path of asked) expect((await call(api, path, { token })).status).toBe(403);
+    const body = { patientId: foreign, slotId: theirs.slots[0], type: 'follow_up' };
+    const booking = { token, body, headers: { 'idempotency-key': 'an-attempt' } };
+    expect((await call(api, '/appointments', booking)).status).toBe(403);
+    await Promise.all(Array.from({ length: 60 }, () => call(api, `/patients/${foreign}`, { token })));
+    await told('user_officer', 1);
+    // By path, by query, by body, and sixty in the flood.
+    await until(async () => {
+      await passMinute('user_officer');
+      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 63;
+    });
+    expect((eventsOf('user_officer')[0]?.payload.custom_details.named_attempts as unknown[])[0]).toMatchObject({
+      route: 'GET /patients/:id',
+      subjects: [foreign],
+      subjectPractice: theirs.id,
+    });
+    await settled();
+  });
+
   it('pages once, however many workers there are', async () => {
     const other = await startWorker();
     const users = Array.from({ length: 8 }, (_, n) => `user_many_${n}`);

@@ -129,6 +129,61 @@ describe('tenancy in the database', () => {
     }
   });
 
+  it('asks what it remembers before it computes, until the key is deleted', async () => {
+    const client = await world.clientOf('system');
+    const remember = (...tenants: string[]) => client.query('SELECT remember_tenants($1)', [tenants]);
+    await remember('practice_a', 'practice_b', 'practice_a');
+    await remember('practice_b');
+    await client.end();
+    const codes = await world.sql<{ signed: string; tenant: string }>(
+      'SELECT signed, tenant FROM tenant_codes ORDER BY 1',
+    );
+    expect(codes).toEqual([
+      { signed: await world.signed('practice_a'), tenant: 'practice_a' },
+      { signed: await world.signed('practice_b'), tenant: 'practice_b' },
+    ]);
+    const runtime = await world.runtimeClient();
+    const seenAs = async (signed: string) => {
+      await runtime.query(`SELECT set_config('gatehouse.tenant', $1, false)`, [signed]);
+      return (await runtime.query<{ id: string }>('SELECT practice_id AS id FROM patients LIMIT 1')).rows[0]?.id;
+    };
+    // What no key signs is believed where it stands in the table, so the table is what was asked.
+    await world.sql(`UPDATE tenant_codes SET signed = 'remembered' WHERE tenant = 'practice_b'`);
+    expect(await seenAs('remembered')).toBe('practice_b');
+    expect(await seenAs(await world.signed('practice_b'))).toBe('practice_b');
+    await world.sql('SELECT make_tenant_key()');
+    await world.sql('DELETE FROM tenant_keys WHERE id < (SELECT max(id) FROM tenant_keys)');
+    expect(await world.sql('SELECT FROM tenant_codes')).toEqual([]);
+    await expect(seenAs('remembered')).rejects.toThrow(/not signed/);
+    await runtime.end();
+    signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
+  });
+
+  it('has Postgres told of each tenant that is signed, once, and again where it was not', async () => {
+    const told: { tenants: readonly string[]; answer: (heard: boolean) => void }[] = [];
+    const telling = new TenantSigner(
+      Buffer.alloc(64),
+      (tenants) => new Promise((answer) => told.push({ tenants, answer })),
+    );
+    const names = () => told.map(({ tenants }) => tenants);
+    const answerLast = async (heard: boolean) => {
+      told.at(-1)?.answer(heard);
+      await new Promise(setImmediate);
+    };
+    for (const tenant of ['a', 'b', 'a', 'c']) telling.sign(tenant);
+    expect(names()).toEqual([['a']]);
+    await answerLast(true);
+    expect(names()).toEqual([['a'], ['b', 'c']]);
+    await answerLast(false);
+    telling.sign('a');
+    expect(told).toHaveLength(2); // neither at once nor for one that it was told of
+    telling.sign('d');
+    expect(names()[2]).toEqual(['b', 'c', 'd']);
+    await answerLast(true);
+    telling.sign('e');
+    expect(names().slice(3)).toEqual([['e']]);
+  });
+
   it('refuses a tenant identifier that would say more than a name', async () => {
     const connections = connect(1);
     for (const tenant of [`a'; RESET ROLE; --`, '', 'x'.repeat(65), 'practice a']) {

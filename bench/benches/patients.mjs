@@ -6,7 +6,6 @@
  * Goals: ≥ 0.5 × pgbench; p99 ≤ 20 ms at 70 % load; row-level security ≤ 1.1 ×.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { claims } from '../identity.mjs';
 import { inTurn, load, ratio, sample } from '../measure.mjs';
 import {
@@ -16,7 +15,7 @@ import {
   readerLogin,
   searches,
   seedPatients,
-  writePageScript,
+  writeScript,
 } from '../ours/patients.mjs';
 import { startOurs } from '../ours/server.mjs';
 import { scratch } from '../places.mjs';
@@ -34,7 +33,6 @@ const PER_PRACTICE = 2000;
 const QUICK_PER_PRACTICE = 20;
 /** Room between the numbers of pgbench's clients. */
 const STRIDE = 1_000_000;
-const SCRIPT = fileURLToPath(new URL('../ours/patients.sql', import.meta.url));
 const MODULE = new URL('../ours/patients.mjs', import.meta.url).href;
 
 /** @param {Awaited<ReturnType<typeof startOurs>>} ours @param {number} practice */
@@ -60,9 +58,11 @@ export default async function patients(options) {
     headers: own,
   }));
   let base = Date.now() % 1_000_000_000;
+  const script = join(scratch, 'one.sql');
+  await writeScript('one', script);
   const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
     if (name === 'pgbench') {
-      const run = { script: SCRIPT, url, clients: CLIENTS };
+      const run = { script, url, clients: CLIENTS };
       const variables = { tenant: await signedTenant(postgresUrl, practiceId(0)), stride: STRIDE };
       base += CLIENTS * STRIDE;
       if (warmupSeconds > 0)
@@ -156,7 +156,7 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
       args: { requests },
     };
     const script = join(scratch, `${statement}.sql`);
-    await writePageScript(statement, script);
+    await writeScript(statement, script);
     const most = (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
     const ratePerSecond = Math.round(most * LOAD_SHARE);
     const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {

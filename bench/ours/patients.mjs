@@ -64,6 +64,7 @@ export async function readerLogin(superuserUrl) {
     await client.query(
       `DROP TABLE IF EXISTS bench_tenants;
        CREATE TABLE bench_tenants AS SELECT id, signed_tenant(id) AS signed FROM practices WHERE id ~ '^practice_bench[0-9]{3}$';
+       SELECT remember_tenants(array_agg(id)) FROM bench_tenants;
        ALTER TABLE bench_tenants ADD PRIMARY KEY (id); GRANT SELECT ON bench_tenants TO gatehouse_bench_reader; ANALYZE bench_tenants`,
     );
     await client.query('ALTER TABLE audit_entries DISABLE TRIGGER append_only');
@@ -79,30 +80,31 @@ export async function readerLogin(superuserUrl) {
 }
 
 /**
- * Writes a script for pgbench: patients.sql, with the practices in random order and a page instead of the one patient. It
- * looks their signed names up, some 10 µs of a transaction, since it cannot sign them.
- * @param {'list' | 'search'} what @param {string} file
+ * Writes a script for pgbench: patients.sql with a statement of the application. `one` is of the first practice, whose signed
+ * name the variable `tenant` has; pages are of all practices in random order, whose signed names the script looks up, for
+ * some 10 µs of a transaction, since it cannot sign them.
+ * @param {'one' | 'list' | 'search'} what @param {string} file
  */
-export async function writePageScript(what, file) {
-  const [pages] = await exported('domains/patients/patients.statements.js', what);
-  const practice = `('practice_bench' || lpad(:practice::text, 3, '0'))`;
+export async function writeScript(what, file) {
+  const statement = (await exported('domains/patients/patients.statements.js', what))[0];
   const words = `((ARRAY[${searches.map((words) => `'${words}'`).join(', ')}])[:words])`;
-  const values = [practice, '21', words, 'NULL'];
-  const page = /** @type {{ first: { text: string } }} */ (pages).first.text
-    .replace(/\$(\d)/g, (_, n) => values[Number(n) - 1])
-    .replaceAll(':MI:SS', ''); // which pgbench would take for variables
-  const one = readFileSync(new URL('patients.sql', import.meta.url), 'utf8');
-  const [before, after] = [one.indexOf('\\startpipeline'), one.indexOf('INSERT INTO audit_entries')];
-  if (before < 0 || after < 0) throw new Error('patients.sql is not what this was written for');
+  const random = `('practice_bench' || lpad(:practice::text, 3, '0'))`;
+  const values =
+    what === 'one'
+      ? [`'${practiceId(0)}'`, `('${patientId(0, 0).slice(0, -1)}' || :p::text)`]
+      : [random, '21', words, 'NULL'];
+  /** @type {Record<string, string>} */
+  const filled = {
+    tenant: what === 'one' ? ':tenant' : `(SELECT signed FROM bench_tenants WHERE id = ${random})`,
+    searches: String(searches.length),
+    statement: /** @type {string} */ ((statement.first ?? statement).text)
+      .replace(/\$(\d)/g, (_, n) => values[Number(n) - 1] ?? `$${n}`)
+      .replaceAll(':MI:SS', ''), // which pgbench would take for variables
+  };
+  const template = readFileSync(new URL('patients.sql', import.meta.url), 'utf8');
   writeFileSync(
     file,
-    `${one.slice(0, before)}\\set practice random(0, ${PRACTICES - 1})
-\\set words random(1, ${searches.length})
-\\startpipeline
-BEGIN;
-SELECT set_config('gatehouse.tenant', (SELECT signed FROM bench_tenants WHERE id = ${practice}), true);
-${page};
-${one.slice(after)}`,
+    template.replace(/\{(\w+)\}/g, (_, name) => filled[name] ?? `{${name}}`),
   );
 }
 

@@ -64,7 +64,7 @@ const cut = statement<{ pages: number }>(
      SELECT everyone.chain, everyone.actor, span.* FROM everyone
      LEFT JOIN security_pages p ON p.chain = everyone.chain AND p.actor = everyone.actor
      CROSS JOIN LATERAL (
-       SELECT count(*)::int AS attempts, min(seq) AS first_seq, max(seq) AS last_seq,
+       SELECT sum(coalesce((body -> 'detail' ->> 'count')::int, 1))::int AS attempts, min(seq) AS first_seq, max(seq) AS last_seq,
          min((body ->> 'at')::timestamptz) AS first_at, max((body ->> 'at')::timestamptz) AS last_at
        FROM audit_entries WHERE ${ofThisUser}
      ) span

@@ -1,8 +1,10 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Counter } from 'prom-client';
 import { type AuditEntry, type AuditOutcome, AuditTrail, crossPracticeCode, platformChain } from '../../platform/audit';
+import { SystemDatabase } from '../../platform/database/system';
 import type { Rendered } from '../../platform/http';
 import { Log, Metrics } from '../../platform/telemetry';
+import type { Caller } from '../auth/caller';
 import { DomainError } from '../errors/domain-error';
 import { ForeignTenant } from '../errors/foreign-tenant';
 import type { Problem } from '../errors/problem';
@@ -12,6 +14,7 @@ import type { GateRequest, RequestState } from '../request-state';
 import { isTenantName } from '../tenancy/tenant-name';
 import type { Audit } from './audited.decorator';
 import { RefusalTally } from './refusal-tally';
+import { type Owner, RefusedSubjects } from './refused-subjects';
 import { RepeatedRefusals } from './repeated-refusals';
 
 type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
@@ -20,21 +23,27 @@ type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
 /** The action of a route that names none: only its refusals are recorded. */
 const plainAction = 'request';
 
+/** Things that one refused request is looked at for. */
+const mostAsked = 10;
+
 /** Says in the words of the audit log what became of a request. */
 @Injectable()
 export class AuditRecord extends RefusalRecord implements OnApplicationShutdown {
   private readonly tally: RefusalTally;
   private readonly repeated: RepeatedRefusals;
+  private readonly refusedSubjects: RefusedSubjects;
   private readonly crossPracticeAttempts: Counter;
 
   constructor(
     private readonly trail: AuditTrail,
     private readonly log: Log,
+    system: SystemDatabase,
     metrics: Metrics,
   ) {
     super();
     this.tally = new RefusalTally(trail);
     this.repeated = new RepeatedRefusals(trail);
+    this.refusedSubjects = new RefusedSubjects(system, log);
     this.crossPracticeAttempts = metrics.counter(
       'cross_practice_access_attempts_total',
       'Requests for something of another practice; the threshold is zero',
@@ -60,7 +69,8 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
 
   /**
    * A caller's refusal is to be awaited; that of an unknown caller, or what one caller is refused over and over, is counted,
-   * and written within about a second. A cross-practice attempt always has an entry of its own.
+   * and written within about a second. A cross-practice attempt has an entry of its own; one whose caller may not do
+   * what he tried in his own practice either is found out within as long, and counted as his other refusals are.
    */
   refused(request: Refused, problem: Problem, error: unknown): Promise<void> | undefined {
     const { gate } = request;
@@ -69,28 +79,36 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
       this.tally.count(gate.ip, problem.code, route?.name);
       return undefined;
     }
-    const action = route?.audited?.action ?? plainAction;
-    if (!(error instanceof ForeignTenant)) {
-      const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
-      return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
+    if (error instanceof ForeignTenant) return this.trail.offer(this.attempted(gate, caller, error), { urgent: true });
+    const { practiceId } = caller;
+    if (practiceId !== undefined) {
+      const ids = askedFor(request);
+      const onForeign = (owner: Owner) => {
+        const attempt = this.attempted(gate, caller, owner);
+        if (!this.repeated.count(attempt)) void this.trail.offer(attempt, { urgent: true });
+      };
+      if (ids.length > 0) this.refusedSubjects.add({ ids, practice: practiceId, onForeign });
     }
-    const { subjectType, subjectId, ownerPractice } = error;
+    const action = route?.audited?.action ?? plainAction;
+    const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
+    return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
+  }
+
+  /** Counts and logs a cross-practice attempt, and says what its entry does. */
+  private attempted(gate: RequestState, caller: Caller, { subjectType, subjectId, ownerPractice }: Owner): AuditEntry {
     this.crossPracticeAttempts.inc();
     this.log.warn(
       { actor: caller.userId, practice: caller.practiceId, ownerPractice, subjectType, subject: subjectId },
       'Something of another practice was asked for',
     );
-    return this.trail.offer(
-      entryOf(gate, {
-        action,
-        outcome: 'refused',
-        code: crossPracticeCode,
-        subjects: [subjectId],
-        subjectPractice: ownerPractice,
-        detail: { subjectType },
-      }),
-      { urgent: true },
-    );
+    return entryOf(gate, {
+      action: gate.route?.audited?.action ?? plainAction,
+      outcome: 'refused',
+      code: crossPracticeCode,
+      subjects: [subjectId],
+      subjectPractice: ownerPractice,
+      detail: { subjectType },
+    });
   }
 
   private append(request: GateRequest, audit: Audit, source: unknown, code: string | null): Promise<void> {
@@ -103,6 +121,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.refusedSubjects.close();
     await Promise.all([this.tally.close(), this.repeated.close()]);
   }
 }
@@ -113,6 +132,15 @@ const identifier = /^[a-z]{2,8}_[A-Za-z0-9_]{1,56}$/;
 /** What the path names. */
 function namedBy({ params = {} }: Pick<Refused, 'params'>): string[] {
   return Object.values(params).filter((value): value is string => typeof value === 'string' && identifier.test(value));
+}
+
+/** What path, query and body name, at most so many: a refused request is not worth more. */
+function askedFor({ params, query, body }: Refused): string[] {
+  const values = [params, query, body].flatMap((part) =>
+    typeof part === 'object' && part !== null ? Object.values(part as Record<string, unknown>).slice(0, mostAsked) : [],
+  );
+  const named = values.filter((value): value is string => typeof value === 'string' && identifier.test(value));
+  return [...new Set(named)].slice(0, mostAsked);
 }
 
 function entryOf(

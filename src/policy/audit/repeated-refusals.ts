@@ -13,7 +13,7 @@ interface Repeated {
 }
 
 /**
- * Counts what a caller is refused over and over, by practice, actor, role, code and route, and writes each second what was counted:
+ * Counts what a caller is refused over and over, by practice, actor, role, code, route and whose it was, and writes each second what was counted:
  * a role's refusal spends no plan, and no caller may fill the disk with it.
  */
 export class RepeatedRefusals {
@@ -25,8 +25,8 @@ export class RepeatedRefusals {
 
   /** Takes a refusal in; false where it must have an entry of its own. */
   count(entry: AuditEntry): boolean {
-    const { practice, actor, role, action, code, route } = entry;
-    const kind = JSON.stringify([practice, actor, role, action, code, route]);
+    const { practice, actor, role, action, code, route, subjectPractice } = entry;
+    const kind = JSON.stringify([practice, actor, role, action, code, route, subjectPractice]);
     const known = this.kinds.get(kind);
     if (!known) {
       if (this.kinds.size < mostKinds) this.kinds.set(kind, { entry, alone: 1, counted: 0 });
@@ -53,7 +53,10 @@ export class RepeatedRefusals {
     const repeated = [...this.kinds.values()].filter(({ counted }) => counted > 0);
     this.kinds = new Map();
     const entries = repeated.map(({ entry, counted: count }) =>
-      this.trail.offer({ ...entry, detail: { count }, correlationId: null, requestId: null }, { weight: count }),
+      this.trail.offer(
+        { ...entry, detail: { ...entry.detail, count }, correlationId: null, requestId: null },
+        { weight: count },
+      ),
     );
     this.writing = Promise.all([this.writing, ...entries]).then(() => undefined);
   }

@@ -6,6 +6,9 @@ export interface Refused {
   readonly gate: RequestState;
   /** What the path names. */
   readonly params?: Readonly<Record<string, unknown>>;
+  readonly query?: unknown;
+  /** Where it was read. */
+  readonly body?: unknown;
 }
 
 /** Where refusals (401, 403) are recorded before they are sent. */
