@@ -14,6 +14,7 @@ import type { Outside } from './outbox/outside';
 import { Stage } from './outbox/stage';
 import { Client } from 'pg';
 import { call, tokenFor } from './support/api';
+import { holdChain, waitingForChains } from './support/chains';
 import type { GateProcess } from './support/process';
 import { until } from './support/until';
 import type { World } from './support/world';
@@ -105,6 +106,32 @@ describe('the events of bookings', () => {
     expect(seen).toEqual({ sms: 3, crm: 3 });
     expect(await counted(world)).toBe(3);
     stage().settle();
+  });
+
+  it('are told of a patient only once that is in the audit log', async () => {
+    const holder = await holdChain(world, practice);
+    await oneWorker();
+    const [event = ''] = await book(world, 1);
+    await until(async () => (await waitingForChains(world)) > 0);
+    expect((await outside.sent()).seen).toEqual({ sms: 0, crm: 0 });
+    await holder.end();
+    await reach([event], allDone(1));
+    const told = await world.sql<{ to: string; subjects: string[]; correlates: boolean }>(
+      `SELECT a.body -> 'detail' ->> 'to' AS to, a.body -> 'subjects' AS subjects, a.body ->> 'correlationId' = e.correlation_id AS correlates
+       FROM audit_entries a JOIN outbox_events e ON e.id = a.body -> 'detail' ->> 'eventId'
+       WHERE a.practice_id = $1 AND e.id = $2 AND a.body ->> 'action' = 'appointment.disclose' ORDER BY 1`,
+      [practice, event],
+    );
+    const [booked] = await world.sql<{ subjects: string[] }>(
+      `SELECT ARRAY[a.id, a.patient_id] AS subjects FROM appointments a JOIN outbox_events e ON e.payload ->> 'appointmentId' = a.id
+       WHERE e.id = $1`,
+      [event],
+    );
+    const one = { subjects: booked?.subjects, correlates: true };
+    expect(told).toEqual([
+      { to: 'crm', ...one },
+      { to: 'sms', ...one },
+    ]);
   });
 
   it('are carried out with the tenant and the correlation id of the request that caused them', async () => {

@@ -4,6 +4,7 @@ import type { AppointmentEvent } from './appointment-event';
 
 /** What consumers need to know of an appointment, as it is now: events may arrive late and in any order. */
 export interface CurrentAppointment {
+  readonly patientId: string;
   readonly status: 'confirmed' | 'cancelled' | 'completed';
   readonly type: string;
   /** The practice's local date, `YYYY-MM-DD`. */
@@ -20,7 +21,7 @@ export interface CurrentAppointment {
 
 const current = statement<CurrentAppointment>(
   'bookings.current-for-consumers',
-  `SELECT a.status, a.type, s.date::text AS date, to_char(s.time, 'HH24:MI') AS time,
+  `SELECT a.patient_id AS "patientId", a.status, a.type, s.date::text AS date, to_char(s.time, 'HH24:MI') AS time,
           to_char(s.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "startsAt",
           to_char(a.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "updatedAt",
           practice.name AS "practiceName", p.phone

@@ -2,6 +2,7 @@ import { Config } from '../../../platform/config';
 import { Context } from '../../../platform/context';
 import { Consumes, type DomainEvent, EffectFailed, type ExternalConsumer, Outbound } from '../../../platform/outbox';
 import { appointmentEvents, appointmentOf } from './appointment-event';
+import { Disclosures } from './disclosures';
 import { ConsumersRepository, type CurrentAppointment } from './consumers.repository';
 
 /** The property by which the CRM knows a meeting again; made there once, with unique values. */
@@ -21,6 +22,7 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
 
   constructor(
     private readonly repository: ConsumersRepository,
+    private readonly disclosures: Disclosures,
     private readonly outbound: Outbound,
     private readonly context: Context,
     private readonly config: Config,
@@ -32,7 +34,8 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
     return this.repository.find(event.tenantId, appointmentOf(event));
   }
 
-  async send(event: DomainEvent, { type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
+  async send(event: DomainEvent, { patientId, type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
+    await this.disclosures.record(event, patientId, 'crm');
     const appointmentId = appointmentOf(event);
     const properties = {
       [idProperty]: appointmentId,

@@ -2,9 +2,11 @@ import { Config } from '../../../platform/config';
 import { Context } from '../../../platform/context';
 import { Consumes, type DomainEvent, type ExternalConsumer, Outbound } from '../../../platform/outbox';
 import { type AppointmentEvent, appointmentEvents, appointmentOf } from './appointment-event';
+import { Disclosures } from './disclosures';
 import { ConsumersRepository, type CurrentAppointment } from './consumers.repository';
 
 interface Message {
+  readonly patientId: string;
   readonly to: string;
   readonly body: string;
 }
@@ -14,6 +16,7 @@ interface Message {
 export class SmsConsumer implements ExternalConsumer<Message> {
   constructor(
     private readonly repository: ConsumersRepository,
+    private readonly disclosures: Disclosures,
     private readonly outbound: Outbound,
     private readonly context: Context,
     private readonly config: Config,
@@ -23,10 +26,11 @@ export class SmsConsumer implements ExternalConsumer<Message> {
     const appointment = await this.repository.find(event.tenantId, appointmentOf(event));
     if (!appointment?.phone) return undefined;
     const body = textOf(event.type as AppointmentEvent, appointment);
-    return body === undefined ? undefined : { to: appointment.phone, body };
+    return body === undefined ? undefined : { patientId: appointment.patientId, to: appointment.phone, body };
   }
 
-  async send(event: DomainEvent, message: Message): Promise<void> {
+  async send(event: DomainEvent, { patientId, ...message }: Message): Promise<void> {
+    await this.disclosures.record(event, patientId, 'sms');
     await this.outbound.post({
       url: this.config.get('SMS_URL'),
       token: this.config.get('SMS_TOKEN'),
