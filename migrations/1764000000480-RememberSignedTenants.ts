@@ -16,6 +16,14 @@ export class RememberSignedTenants1764000000480 implements MigrationInterface {
       REVOKE ALL ON tenant_codes FROM PUBLIC;
       GRANT SELECT, INSERT ON tenant_codes TO gatehouse_lookup;
 
+      -- A grant too many, such as one by default, shows no row of either.
+      ALTER TABLE tenant_keys ENABLE ROW LEVEL SECURITY;
+      ALTER TABLE tenant_codes ENABLE ROW LEVEL SECURITY;
+      ALTER TABLE tenant_keys FORCE ROW LEVEL SECURITY;
+      ALTER TABLE tenant_codes FORCE ROW LEVEL SECURITY;
+      CREATE POLICY signer ON tenant_keys TO CURRENT_USER, gatehouse_lookup, gatehouse_system USING (true) WITH CHECK (true);
+      CREATE POLICY lookup ON tenant_codes TO CURRENT_USER, gatehouse_lookup USING (true) WITH CHECK (true);
+
       GRANT CREATE ON SCHEMA public TO gatehouse_lookup;
       SET LOCAL ROLE gatehouse_lookup;
 

@@ -8,13 +8,16 @@ const say = (line: string) => process.stderr.write(`gatehouse: ${line}\n`);
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /**
- * `npm run audit:verify [-- --practice practice_p001] [--without-anchors]`: whether the audit log is as it was written. Exits 1
+ * `npm run audit:verify [-- --practice practice_p001] [--without-anchors] [--index]`: whether the audit log is as it was
+ * written; with `--index`, whether searches by subject find what it says, too. Exits 1
  * and names the first entry of each chain that is not; exits 1 for a practice of which there are neither entries nor anchors,
  * and where there are no anchors to compare with, unless told that there are none.
  */
 async function main(): Promise<void> {
   if (existsSync('.env')) process.loadEnvFile('.env');
-  const { values } = parseArgs({ options: { practice: { type: 'string' }, 'without-anchors': { type: 'boolean' } } });
+  const { values } = parseArgs({
+    options: { practice: { type: 'string' }, 'without-anchors': { type: 'boolean' }, index: { type: 'boolean' } },
+  });
   const given = Config.from(process.env);
   // Verifying never migrates a database that is not embedded.
   const ground = given.get('DATABASE_URL') === undefined ? await prepareGround(given, say) : undefined;
@@ -23,13 +26,12 @@ async function main(): Promise<void> {
     const systemUrl = config.get('DATABASE_SYSTEM_URL');
     if (systemUrl === undefined) throw new Error('DATABASE_SYSTEM_URL is unset');
     const file = anchorFileOf(config);
-    const { chains, entries, seconds, faults, anchors, unreadable } = await verifyAudit(
-      systemUrl,
-      file,
-      values.practice,
+    const { chains, entries, seconds, faults, anchors, unreadable } = await verifyAudit(systemUrl, file, {
+      only: values.practice,
       // The first one may have been missed for a restart.
-      3 * config.get('AUDIT_ANCHOR_SECONDS') * 1_000,
-    );
+      anchoredWithinMs: 3 * config.get('AUDIT_ANCHOR_SECONDS') * 1_000,
+      index: values.index === true,
+    });
     if (values.practice !== undefined && entries + (anchors ?? 0) + faults.length === 0) {
       throw new Error(`there is no such chain: ${values.practice}`);
     }

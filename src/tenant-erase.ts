@@ -14,7 +14,16 @@ runProgram(process.env, async (config) => {
     throw new Error(`Nothing was erased: --confirm says ${values.confirm}, and the ${tenant.kind} is ${tenant.id}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');
   await recordProgram(config, tenant, 'tenant.erase', values.by);
-  const counts = await eraseTenant(ownerUrl, tenant);
+  const counts = await eraseTenant(ownerUrl, tenant).catch(async (error: unknown) => {
+    await recordProgram(config, tenant, 'tenant.erase', values.by, { outcome: 'failed', code: 'not_erased' });
+    throw error;
+  });
+  const rows = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  await recordProgram(config, tenant, 'tenant.erase', values.by, {
+    outcome: 'allowed',
+    code: 'erased',
+    detail: { rows },
+  });
   for (const [table, count] of counts) say(`${table}: ${count} deleted`);
   say(`kept: ${survives.join(', ')}`);
   return 0;

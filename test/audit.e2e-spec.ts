@@ -109,7 +109,8 @@ describe('what is audited', () => {
     await book('book-2');
     expect((await book('book-3', randomUUID())).status).toBe(409);
     const appointmentId = first.body.appointmentId;
-    expect(await entries(ours.id, 'book-1')).toMatchObject([
+    // Behind it stands what was told of it, by SMS and to the CRM.
+    expect((await entries(ours.id, 'book-1')).filter(({ action }) => action !== 'appointment.disclose')).toMatchObject([
       { action: 'appointment.book', outcome: 'allowed', code: null, subjects: [appointmentId, body.patientId] },
     ]);
     expect(await entries(ours.id, 'book-2')).toMatchObject([
@@ -164,6 +165,19 @@ describe('what is audited', () => {
     ]);
   });
 
+  it('a reading without its answer’s body, as one with it', async () => {
+    const [id = ''] = ours.patients;
+    const { status, text } = await call(gate, `/patients/${id}`, { ...as('head-1'), method: 'HEAD' });
+    expect([status, text]).toEqual([200, '']);
+    expect(await entries(ours.id, 'head-1')).toMatchObject([
+      { action: 'patient.read', outcome: 'allowed', subjects: [id] },
+    ]);
+    expect(
+      (await call(gate, `/patients/${theirs.patients[0] ?? ''}`, { ...as('head-2'), method: 'HEAD' })).status,
+    ).toBe(403);
+    expect(await entries(ours.id, 'head-2')).toMatchObject([{ code: 'cross_practice', subjects: theirs.patients }]);
+  });
+
   it('a refusal by role, before it is sent', async () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
     const holder = await holdChain(world, ours.id);
@@ -182,14 +196,18 @@ describe('what is audited', () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
     const [foreign = ''] = theirs.patients;
     expect((await call(gate, `/patients/${foreign}`, { ...as('named-1'), token: officer })).status).toBe(403);
-    expect((await call(gate, '/patients/pat_nobody', as('named-2'))).status).toBe(404);
+    expect((await call(gate, '/patients/pat_nobody1', as('named-2'))).status).toBe(404);
     expect((await call(gate, '/patients/Ada%20Lovelace', as('named-3'))).status).toBe(404);
+    expect((await call(gate, '/patients/ada_lovelace', as('named-5'))).status).toBe(404);
     await world.sql(
-      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone) VALUES ($1, 'pat_unbooked', 'A', 'B', '1990-01-01', '+1')`,
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone) VALUES ($1, 'pat_unbooked1', 'A', 'B', '1990-01-01', '+1')`,
       [ours.id],
     );
-    const list = await call<{ data: unknown[] }>(gate, '/patients/pat_unbooked/appointments', as('named-4'));
+    const list = await call<{ data: unknown[] }>(gate, '/patients/pat_unbooked1/appointments', as('named-4'));
     expect(list.body.data).toEqual([]);
+    const asked = await call<{ data: unknown[] }>(gate, '/appointments?patientId=pat_unbooked1', as('named-6'));
+    expect(asked.body.data).toEqual([]);
+    expect((await call(gate, '/patients?search=pat_lovelace1', as('named-7'))).status).toBe(200);
     const subjects = async (correlationId: string) => {
       await until(async () => (await entries(ours.id, correlationId)).length > 0);
       return (await entries(ours.id, correlationId)).map((entry) => [entry.outcome, ...entry.subjects]);
@@ -200,9 +218,12 @@ describe('what is audited', () => {
       { outcome: 'refused', code: 'insufficient_role', subjects: [foreign], subjectPractice: null },
       { outcome: 'refused', code: 'cross_practice', subjects: [foreign], subjectPractice: theirs.id },
     ]);
-    expect(await subjects('named-2')).toEqual([['failed', 'pat_nobody']]);
+    expect(await subjects('named-2')).toEqual([['failed', 'pat_nobody1']]);
     expect(await subjects('named-3')).toEqual([['failed']]);
-    expect(await subjects('named-4')).toEqual([['allowed', 'pat_unbooked']]);
+    expect(await subjects('named-4')).toEqual([['allowed', 'pat_unbooked1']]);
+    expect(await subjects('named-5')).toEqual([['failed']]);
+    expect(await subjects('named-6')).toEqual([['allowed', 'pat_unbooked1']]);
+    expect(await subjects('named-7')).toEqual([['allowed']]);
   });
 
   it('what one caller is refused over and over, by its number', async () => {

@@ -322,6 +322,7 @@ describe('an attacker with the runtime role’s connection', () => {
         settings: [pinned, 'lock_timeout=3s', 'enable_seqscan=off'],
       },
       { signature: 'audit_entries_about(text,bigint,bigint)', settings: [pinned, 'enable_seqscan=off'] },
+      { signature: 'audit_index_fault(text)', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'gatehouse_tenant()', settings: [pinned] },
       { signature: 'index_audit_blocks(integer)', settings: [pinned, 'enable_seqscan=off'] },
       { signature: 'owners_of(text[])', settings: [pinned, 'enable_seqscan=off'] },
@@ -346,6 +347,11 @@ describe('an attacker with the runtime role’s connection', () => {
     expect(rows).toEqual([{ patient: id, slot: id, appointment: id, pattern: null, entries: [] }]);
     await attacker.query('ROLLBACK');
     await mayMakeTemporary('REVOKE');
+  });
+
+  it('is not told what his session prepared, and so puts nothing in its place', async () => {
+    const listed = await refusal('SELECT name FROM pg_prepared_statements');
+    expect(listed.code).toBe(noPrivilege);
   });
 
   it('smuggles no function of his own before the policy', async () => {
@@ -382,6 +388,30 @@ describe('an attacker with the runtime role’s connection', () => {
       const { rows } = await attacker.query(`SELECT tablename FROM ${view} WHERE schemaname = 'public'`);
       expect([view, rows]).toEqual([view, []]);
     }
+    // What Postgres samples it believes for all tenants: a value of theirs must be as likely as one that nobody has.
+    const sampled = await world.sql<{ name: string }>(
+      `SELECT DISTINCT format('%s.%s', tablename, attname) AS name FROM pg_stats
+       WHERE schemaname = 'public' AND tablename <> 'migrations' AND (most_common_vals IS NOT NULL OR histogram_bounds IS NOT NULL)`,
+    );
+    const names = sampled.map(({ name }) => name);
+    expect(names).toContain('patients.id');
+    expect(
+      names.filter((name) => /name|phone|mail|birth|insurance|encrypted|term$|text|body|request_hash/.test(name)),
+    ).toEqual([]);
+    const estimate = async (condition: string) => {
+      const { rows } = await attacker.query<{ 'QUERY PLAN': [{ Plan: { Plans: [{ 'Plan Rows': number }] } }] }>(
+        `EXPLAIN (FORMAT JSON) SELECT FROM public.patients p, generate_series(1, 1000000) g WHERE p.${condition} OR g < 0`,
+      );
+      return JSON.stringify(rows[0]?.['QUERY PLAN'], (key, value: unknown) =>
+        /Filter|Cond/.test(key) ? undefined : value,
+      );
+    };
+    const [theirs] = await world.sql<{ last: string; email: string }>(
+      `SELECT last_name AS last, email FROM patients WHERE practice_id = 'practice_theirs' LIMIT 1`,
+    );
+    expect(await estimate(`last_name = '${theirs?.last ?? ''}'`)).toBe(await estimate(`last_name = 'Nobody'`));
+    expect(await estimate(`email < '${theirs?.email ?? ''}'`)).toBe(await estimate(`email < 'zzzz'`));
+    expect(await estimate(`date_of_birth < '1900-01-01'`)).toBe(await estimate(`date_of_birth < '2020-01-01'`));
     // A plan shows the conditions that he gave, and estimates; the policy stands in it as its function, without a value.
     const { rows } = await attacker.query<{ 'QUERY PLAN': string }>(
       `EXPLAIN (ANALYZE, VERBOSE, SETTINGS) SELECT * FROM public.patients WHERE last_name >= ''`,

@@ -134,6 +134,21 @@ describe('the events of bookings', () => {
     ]);
   });
 
+  it('wait for the audit log, and lose no attempt by it', async () => {
+    const append = 'append_audit_entries(text[], int[], text[], text[], json)';
+    await world.sql(`ALTER FUNCTION ${append} RENAME TO away`);
+    const worker = await oneWorker();
+    const [event = ''] = await book(world, 1);
+    await until(() => worker.log.includes('append_audit_entries'));
+    expect((await outside.sent()).seen).toEqual({ sms: 0, crm: 0 });
+    await world.sql(`ALTER FUNCTION ${append.replace('append_audit_entries', 'away')} RENAME TO append_audit_entries`);
+    await reach([event], allDone(1));
+    const attempts = await world.sql('SELECT consumer, attempts FROM event_deliveries WHERE event_id = $1 ORDER BY 1', [
+      event,
+    ]);
+    expect(attempts).toEqual(['analytics', 'crm', 'sms'].map((consumer) => ({ consumer, attempts: 1 })));
+  });
+
   it('are carried out with the tenant and the correlation id of the request that caused them', async () => {
     await oneWorker();
     await outside.mode({ sms: 'reject' });

@@ -137,12 +137,17 @@ describe('a request for another practice’s patient', () => {
     const body = { patientId: foreign, slotId: theirs.slots[0], type: 'follow_up' };
     const booking = { token, body, headers: { 'idempotency-key': 'an-attempt' } };
     expect((await call(api, '/appointments', booking)).status).toBe(403);
+    // What stands behind other things, or in a list, is seen, too.
+    const padding = Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`a${n}`, 1]));
+    const lists = { ...booking, body: { ...padding, patientId: [foreign] } };
+    expect((await call(api, '/appointments', lists)).status).toBe(403);
+    expect((await call(api, `/appointments?patientId=x&patientId=${foreign}`, { token })).status).toBe(403);
     await Promise.all(Array.from({ length: 60 }, () => call(api, `/patients/${foreign}`, { token })));
     await told('user_officer', 1);
-    // By path, by query, by body, and sixty in the flood.
+    // By path, by query, by body, in two lists, and sixty in the flood.
     await until(async () => {
       await passMinute('user_officer');
-      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 63;
+      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 65;
     });
     expect((eventsOf('user_officer')[0]?.payload.custom_details.named_attempts as unknown[])[0]).toMatchObject({
       route: 'GET /patients/:id',
@@ -150,6 +155,29 @@ describe('a request for another practice’s patient', () => {
       subjectPractice: theirs.id,
     });
     await settled();
+  });
+
+  it('finds out whose it was once Postgres answers again, and pages nobody for an id that another practice made up', async () => {
+    const claims = { sub: 'user_waiting', practice_id: ours.id, role: 'security_officer', usage_plan: 'internal' };
+    const token = await tokenFor(api, claims);
+    const locker = await world.clientOf('superuser');
+    // An id of ours, which another kind of thing of theirs has, too.
+    const [own = ''] = ours.slots;
+    await locker.query(
+      `INSERT INTO patients (practice_id, id, first_name, last_name, date_of_birth, phone) VALUES ($1, $2, 'A', 'B', '1990-01-01', '+1')`,
+      [theirs.id, own],
+    );
+    const foreign = theirs.patients[0] ?? '';
+    await locker.query('ALTER FUNCTION owners_of(text[]) RENAME TO owners_away');
+    for (const id of [foreign, own])
+      expect((await call(api, `/appointments?patientId=${id}`, { token })).status).toBe(403);
+    await until(() => api.log.includes('is looked up again'));
+    expect(eventsOf('user_waiting')).toEqual([]);
+    await locker.query('ALTER FUNCTION owners_away(text[]) RENAME TO owners_of');
+    await locker.end();
+    await told('user_waiting', 1);
+    await settled();
+    expect(countsOf('user_waiting')).toEqual([1]);
   });
 
   it('pages once, however many workers there are', async () => {

@@ -207,6 +207,15 @@ describe('the data of a practice', () => {
   });
 
   describe('erased', () => {
+    const lastEntries = async () =>
+      (
+        await world.sql<{ action: string; code: string | null; outcome: string; detail: unknown }>(
+          `SELECT body ->> 'action' AS action, body ->> 'code' AS code, outcome, body -> 'detail' AS detail
+           FROM audit_entries WHERE practice_id = $1 ORDER BY seq DESC LIMIT 2`,
+          [ours.id],
+        )
+      ).reverse();
+
     it('needs its name twice', async () => {
       const before = await countsOf(ours.id);
       expect((await erase('--practice', ours.id)).code).toBe(1);
@@ -222,8 +231,12 @@ describe('the data of a practice', () => {
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
         CREATE TRIGGER refuse BEFORE DELETE ON practices FOR EACH ROW EXECUTE FUNCTION refuse()`);
       expect((await erase('--practice', ours.id, '--confirm', ours.id)).code).toBe(1);
-      // That it was tried stays on record.
-      expect(await countsOf(ours.id)).toEqual({ ...before, audit_entries: audited + 1 });
+      // That it was tried stays on record, and that it failed.
+      expect(await countsOf(ours.id)).toEqual({ ...before, audit_entries: audited + 2 });
+      expect((await lastEntries()).map(({ code, outcome }) => [code, outcome])).toEqual([
+        [null, 'allowed'],
+        ['not_erased', 'failed'],
+      ]);
       await world.sql('DROP TRIGGER refuse ON practices');
     });
 
@@ -235,13 +248,14 @@ describe('the data of a practice', () => {
       expect(output).toContain(`slots: ${expected.slots ?? ''} deleted`);
       const { audit_entries: audited = 0, ...data } = await countsOf(ours.id);
       expect(Object.values(data).every((count) => count === 0)).toBe(true);
-      expect(audited).toBe((expected.audit_entries ?? 0) + 1);
+      expect(audited).toBe((expected.audit_entries ?? 0) + 2);
       expect(await countsOf(theirs.id)).toEqual(before);
       expect(Object.values(before).every((count) => count > 0)).toBe(true);
-      const [last] = await world.sql(
-        `SELECT action FROM audit_entries WHERE practice_id = 'practice_ours' ORDER BY seq DESC LIMIT 1`,
-      );
-      expect(last).toEqual({ action: 'tenant.erase' });
+      const rows = [...output.matchAll(/: (\d+) deleted/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+      expect(await lastEntries()).toEqual([
+        { action: 'tenant.erase', code: null, outcome: 'allowed', detail: null },
+        { action: 'tenant.erase', code: 'erased', outcome: 'allowed', detail: { rows } },
+      ]);
     });
 
     it('is gone from what the planner knows of the tables, too', async () => {
@@ -251,6 +265,8 @@ describe('the data of a practice', () => {
          SELECT $1, 'pat_many' || n, 'Ada', 'Kowalczykowa', '1990-01-01', '+1555' FROM generate_series(1, 100) n`,
         [gone.id],
       );
+      // As somebody may have whose planner needs them.
+      await world.sql('ALTER TABLE patients ALTER last_name SET STATISTICS 100');
       await world.sql('ANALYZE patients, patient_search_terms');
       const known = () =>
         world.sql(

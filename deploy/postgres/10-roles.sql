@@ -25,3 +25,7 @@ GRANT gatehouse_lookup TO gatehouse_owner WITH ADMIN TRUE, INHERIT FALSE, SET TR
 CREATE DATABASE gatehouse OWNER gatehouse_owner;
 REVOKE ALL ON DATABASE gatehouse FROM PUBLIC;
 GRANT CONNECT ON DATABASE gatehouse TO gatehouse_app, gatehouse_system;
+
+\connect gatehouse
+-- It lists a session's prepared statements: SQL that somebody smuggles into one could put others under their names.
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_prepared_statement() FROM PUBLIC;

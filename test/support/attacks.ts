@@ -56,6 +56,7 @@ export const attacks: readonly string[] = [
   `SELECT append_audit_entries(ARRAY['practice_theirs'], ARRAY[0], '{}', '{}', '[]')`,
   `SELECT FROM audit_chains WHERE chain = 'practice_theirs' FOR UPDATE`,
   `SELECT index_audit_blocks(1)`,
+  `SELECT audit_index_fault('practice_theirs')`,
   `SELECT FROM audit_blocks`,
   `DELETE FROM audit_blocks_due`,
   'SELECT FROM security_pager FOR UPDATE',
@@ -67,6 +68,8 @@ export const attacks: readonly string[] = [
   'ALTER TABLE audit_entries DISABLE TRIGGER append_only',
   `INSERT INTO practices (id, name, time_zone) VALUES ('practice_mine', 'm', 'UTC')`,
   `UPDATE patients SET practice_id = 'practice_theirs' WHERE id = 'pat_ours1'`,
+  `INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, created_at)
+     VALUES ('evt_x', 'practice_ours', 't', '{}', 'c', '-infinity')`,
   `INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id) VALUES ('evt_x', 'practice_theirs', 't', '{}', 'c')`,
   `INSERT INTO patient_search_terms VALUES ('practice_theirs', 'x', 'pat_ours1', 'x', 'x')`,
 ];

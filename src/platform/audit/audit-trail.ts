@@ -111,10 +111,14 @@ export class AuditTrail {
     try {
       await this.append(entry, urgent);
     } catch (error) {
-      this.lost.inc(weight);
-      const { action, outcome, code, actor, practice } = entry;
-      this.log.error({ err: error, action, outcome, code, actor, practice, weight }, 'An audit entry was lost');
+      this.lose(entry, weight, error);
     }
+  }
+
+  /** Counts and logs what should have been recorded, and was not. */
+  lose({ action, outcome, code, actor, practice }: AuditEntry, weight: number, error: unknown): void {
+    this.lost.inc(weight);
+    this.log.error({ err: error, action, outcome, code, actor, practice, weight }, 'An audit entry was lost');
   }
 
   /** Resolves once nothing waits and no batch is under way. */

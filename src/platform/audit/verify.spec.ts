@@ -3,6 +3,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { builtDir, root } from '../../../test/support/places';
+import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { readAnchors } from './anchor-file';
 import { type AuditNode, auditNode, entryOf } from './audit-nodes.spec-support';
@@ -34,7 +35,7 @@ describe('verifying the audit log', () => {
     await worker.connections.close();
   };
   const verify = ({ practice, anchorFile }: { practice: string; anchorFile: string }) =>
-    verifyAudit(world.environment.DATABASE_SYSTEM_URL ?? '', anchorFile, practice);
+    verifyAudit(world.environment.DATABASE_SYSTEM_URL ?? '', anchorFile, { only: practice, index: true });
   /** As somebody who owns the server. */
   const tamper = (statement: string, values: unknown[]) => world.sql(statement, values);
   const idAt = async (practice: string, seq: number) =>
@@ -129,12 +130,10 @@ describe('verifying the audit log', () => {
     const lines = (await readFile(made.anchorFile, 'utf8')).split('\n');
     await writeFile(made.anchorFile, lines.filter((line) => !line.includes(`"${other.practice}"`)).join('\n'));
     const bare = async (withinMs: number) => {
-      const { faults } = await verifyAudit(
-        world.environment.DATABASE_SYSTEM_URL ?? '',
-        made.anchorFile,
-        other.practice,
-        withinMs,
-      );
+      const { faults } = await verifyAudit(world.environment.DATABASE_SYSTEM_URL ?? '', made.anchorFile, {
+        only: other.practice,
+        anchoredWithinMs: withinMs,
+      });
       return faults;
     };
     expect(await bare(3_600_000)).toEqual([]);
@@ -170,6 +169,38 @@ describe('verifying the audit log', () => {
     const torn = (await readFile(made.anchorFile, 'utf8')).split('\n').indexOf('{"at":"2026-') + 1;
     expect(await verify(made)).toMatchObject({ faults: [], anchors: 3, unreadable: [torn] });
     expect((await readAnchors(made.anchorFile))?.anchors.get(made.practice)?.at(-1)?.seq).toBe(entries + 1);
+  });
+
+  it.each([
+    [
+      'says of nobody that he is in it',
+      `UPDATE audit_blocks SET subjects = '{}', mentions = '{}' WHERE chain = $1 AND block = 1`,
+    ],
+    [
+      'says where somebody else is',
+      `UPDATE audit_blocks SET subjects = ARRAY(SELECT s + 1 FROM unnest(subjects) s) WHERE chain = $1 AND block = 1`,
+    ],
+    ['leaves a mention out', `UPDATE audit_blocks SET mentions = mentions[2:] WHERE chain = $1 AND block = 1`],
+    ['makes one up', `UPDATE audit_blocks SET mentions = mentions || 127 WHERE chain = $1 AND block = 1`],
+    ['is gone', `DELETE FROM audit_blocks WHERE chain = $1 AND block = 1`],
+  ])('finds, when asked to, that the index of a block %s', async (_, change) => {
+    const made = await chain();
+    await until(
+      async () => (await world.sql('SELECT FROM audit_blocks_due WHERE chain = $1', [made.practice])).length === 0,
+    );
+    expect((await verify(made)).faults).toEqual([]);
+    expect(await tamper(`${change} RETURNING 1`, [made.practice])).toHaveLength(1);
+    const { only, index } = { only: made.practice, index: false };
+    const url = world.environment.DATABASE_SYSTEM_URL ?? '';
+    expect((await verifyAudit(url, made.anchorFile, { only, index })).faults).toEqual([]);
+    expect((await verify(made)).faults).toEqual([
+      {
+        practice: made.practice,
+        seq: 128,
+        id: undefined,
+        what: expect.stringContaining('entries up to 255') as string,
+      },
+    ]);
   });
 
   it('is a command that exits 1 and names what is broken', async () => {

@@ -17,17 +17,23 @@ export interface AuditReport {
   readonly unreadable: readonly number[];
 }
 
+export interface VerifyOptions {
+  readonly only?: string | undefined;
+  readonly anchoredWithinMs?: number;
+  readonly index?: boolean;
+}
+
 /**
  * Verifies the audit log: every chain from its first entry to its last, and against the anchors outside of the database.
  * @param systemUrl the database as the role for cross-tenant work, which may read all chains
- * @param only the one chain to look at
- * @param anchoredWithinMs after which every chain has an anchor: an older one without any is a fault, where there is a file
+ * @param options.only the one chain to look at
+ * @param options.anchoredWithinMs after which every chain has an anchor: an older one without any is a fault, where there is a file
+ * @param options.index whether the index of subjects is compared with the entries, too, which takes longer than all else
  */
 export async function verifyAudit(
   systemUrl: string,
   anchorFile: string,
-  only?: string,
-  anchoredWithinMs = Infinity,
+  { only, anchoredWithinMs = Infinity, index = false }: VerifyOptions = {},
 ): Promise<AuditReport> {
   const begun = performance.now();
   // Before the entries: whatever was anchored by now must be found.
@@ -50,6 +56,8 @@ export async function verifyAudit(
       if (check.fault) faults.push(check.fault);
       else if (isBare)
         faults.push({ practice, seq: 1, id: undefined, what: 'the chain has no anchor: one was taken away' });
+      const misindexed = index && !check.fault ? await misindexedOf(client, practice) : undefined;
+      if (misindexed) faults.push(misindexed);
     }
     return {
       chains: practices.length,
@@ -70,6 +78,14 @@ async function verifyChain(client: pg.Client, practice: string, anchors: readonl
   await copyOut(client, query, (body, hash) => check.next(body, hash));
   check.end();
   return check;
+}
+
+async function misindexedOf(client: pg.Client, practice: string): Promise<ChainFault | undefined> {
+  const { rows } = await client.query<{ first: string | null }>('SELECT audit_index_fault($1) AS first', [practice]);
+  const first = rows[0]?.first;
+  if (first == null) return undefined;
+  const what = `what is found by subject is not what the entries up to ${Number(first) + 127} say`;
+  return { practice, seq: Math.max(1, Number(first)), id: undefined, what };
 }
 
 /** Of the first entry of a chain, in milliseconds; 0 where there is none. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { prepareValue } from 'pg/lib/utils';
 import { serialize } from 'pg-protocol';
@@ -37,7 +38,7 @@ interface DriverQuery {
   submit(wire: Wire): Error | null;
   handleRowDescription(message: { readonly fields: readonly Column[] }): void;
   handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
-  handleCommandComplete(): void;
+  handleCommandComplete(message: { readonly text: string }, wire: Wire): void;
   handleReadyForQuery(): void;
   handleError(error: Error, wire: Wire): void;
 }
@@ -48,13 +49,37 @@ const DriverQuery = pg.Query as unknown as new (text: string) => DriverQuery;
 /** What a connection knows of a statement by its name. */
 interface Prepared {
   readonly text: string;
+  /** Its name on this connection. */
+  readonly wireName: string;
   /** Whether it may not have been prepared after all: what stood with it failed. */
   isUncertain: boolean;
   /** How its rows are read: as long as it is prepared, they have the same columns. `undefined` while that was not told. */
   rows: Rows | undefined;
 }
 
-const known = new WeakMap<Wire, Map<string, Prepared>>();
+/**
+ * The statements of a connection, by our names. On the connection they have names that nobody can guess: SQL that somebody
+ * smuggles in could otherwise prepare another statement under one of them, which the next tenant would run.
+ */
+class PreparedStatements {
+  readonly byName = new Map<string, Prepared>();
+  private readonly secret = randomBytes(16).toString('base64url');
+
+  add(name: string, text: string): Prepared {
+    // At most 63 bytes, by which Postgres knows it.
+    const wireName = this.byName.get(name)?.wireName ?? `${this.secret}${this.byName.size}`;
+    const prepared = { text, wireName, isUncertain: false, rows: undefined };
+    this.byName.set(name, prepared);
+    return prepared;
+  }
+}
+
+const known = new WeakMap<Wire, PreparedStatements>();
+
+/** What begins or ends a transaction, in which others' statements may stand. */
+const transactionControl = /^(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PREPARE TRANSACTION)/;
+/** There is no prepared statement of that name: somebody deallocated it. */
+const unknownStatement = '26000';
 
 const noRows = new Rows([]);
 
@@ -112,9 +137,16 @@ class ExchangeQuery extends DriverQuery {
     }
   }
 
-  override handleCommandComplete(): void {
+  override handleCommandComplete({ text }: { readonly text: string }, wire: Wire): void {
     const prepared = this.prepared[this.at];
-    if (prepared && this.exchange.parts[this.at]?.reads) prepared.rows ??= noRows;
+    if (this.exchange.parts[this.at]?.reads) {
+      if (prepared) prepared.rows ??= noRows;
+      if (transactionControl.test(text)) {
+        // Whether what stands before or behind it is committed, nobody knows any more.
+        this.unreadable ??= new Error(`A statement ended with ${text}: transactions are not its to begin or to end`);
+        wire.stream.destroy();
+      }
+    }
     this.rows = undefined;
     this.at += 1;
   }
@@ -129,7 +161,11 @@ class ExchangeQuery extends DriverQuery {
     this.end(error);
     this.doubt();
     const { opening, onRefused } = this.exchange;
-    if (error instanceof pg.DatabaseError) onRefused?.(this.at);
+    if (error instanceof pg.DatabaseError) {
+      onRefused?.(this.at);
+      const prepared = this.prepared[this.at];
+      if (prepared && error.code === unknownStatement) prepared.isUncertain = true;
+    }
     if (opening && this.isSent && this.at < opening.count) {
       opening.onFailure();
       wire.stream.destroy();
@@ -144,7 +180,7 @@ class ExchangeQuery extends DriverQuery {
   }
 
   private bytesFor(wire: Wire): Buffer {
-    const statements = known.get(wire) ?? new Map<string, Prepared>();
+    const statements = known.get(wire) ?? new PreparedStatements();
     known.set(wire, statements);
     const bytes: Buffer[] = [];
     const prepared: (Prepared | undefined)[] = [];
@@ -152,7 +188,7 @@ class ExchangeQuery extends DriverQuery {
       const { values, reads } = part;
       const it = this.prepare(part, statements, bytes);
       prepared.push(it);
-      const statement = it && nameOf(part);
+      const statement = it?.wireName;
       bytes.push(serialize.bind({ statement, values: values as unknown[], valueMapper: prepareValue }));
       if (reads && !it?.rows) bytes.push(describe);
       bytes.push(execute);
@@ -162,19 +198,18 @@ class ExchangeQuery extends DriverQuery {
     return Buffer.concat(bytes);
   }
 
-  private prepare(part: Part, statements: Map<string, Prepared>, bytes: Buffer[]): Prepared | undefined {
+  private prepare(part: Part, statements: PreparedStatements, bytes: Buffer[]): Prepared | undefined {
     const { name, text } = part;
     if (name === undefined) {
       bytes.push(serialize.parse({ text }));
       return undefined;
     }
-    const before = statements.get(name);
+    const before = statements.byName.get(name);
     if (before && before.text !== text) throw new Error(`There are two statements with the name "${name}"`);
     if (before && !before.isUncertain) return before;
-    if (before) bytes.push(serialize.close({ type: 'S', name: nameOf(part) }));
-    bytes.push(serialize.parse({ name: nameOf(part), text }));
-    const prepared = { text, isUncertain: false, rows: undefined };
-    statements.set(name, prepared);
+    if (before) bytes.push(serialize.close({ type: 'S', name: before.wireName }));
+    const prepared = statements.add(name, text);
+    bytes.push(serialize.parse({ name: prepared.wireName, text }));
     this.fresh.push(prepared);
     return prepared;
   }
@@ -186,9 +221,6 @@ class ExchangeQuery extends DriverQuery {
 
 const describe = serialize.describe({ type: 'P' });
 const execute = serialize.execute();
-
-/** The driver keeps an account of its own of what it prepared itself. */
-const nameOf = ({ name }: Part) => `with.${name ?? ''}`;
 
 /** Sends the parts and gives the rows of each. What is sent meanwhile stands behind it. */
 export function exchange(client: pg.ClientBase, message: Exchange): Promise<Record<string, unknown>[][]> {

@@ -2,6 +2,7 @@ import { seedPractice } from '../../../test/support/practice';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import { Connections } from './connections';
+import { begin, enter, enterReading } from './message';
 import { statement } from './statement';
 import { Reading, Readings } from './reading';
 import { TenantSigner } from './tenant-signer';
@@ -232,10 +233,15 @@ describe.each([
       ['begin', () => change],
       ['enter', () => change],
       ['enter-reading', () => read],
-    ])('runs nothing where "%s" fails before it, and gives the connection up', async (lost, runOf) => {
+    ] as const)('runs nothing where "%s" fails before it, and gives the connection up', async (lost, runOf) => {
       const run = runOf();
+      await world.sql('GRANT EXECUTE ON FUNCTION pg_prepared_statement() TO gatehouse_api');
+      const textOf = { begin: begin.text, enter: enter.text, 'enter-reading': enterReading.text };
       await world.sql('CREATE TABLE free (n int); GRANT ALL ON free TO gatehouse_app');
-      const forget = statement(`test.forget-${lost}`, `DEALLOCATE "with.gatehouse.${lost}"`);
+      const forget = statement(
+        `test.forget-${lost}`,
+        `DO $$ BEGIN EXECUTE (SELECT format('DEALLOCATE %I', name) FROM pg_prepared_statements WHERE statement = '${textOf[lost].replaceAll("'", "''")}'); END $$`,
+      );
       const note = statement(`test.note-${lost}`, 'INSERT INTO free VALUES (1)');
       await run((sql) => sql.query(names)); // on this connection it is known
       await Transaction.run(connections, write, (sql) => sql.query(forget));
@@ -249,5 +255,33 @@ describe.each([
       expect(await next).toEqual([{ name: 'Last0001' }]);
       expect(await world.sql('SELECT FROM free')).toHaveLength(0);
       await world.sql('DROP TABLE free');
+      await world.sql('REVOKE EXECUTE ON FUNCTION pg_prepared_statement() FROM gatehouse_api');
     });
+
+  if (preparedStatements)
+    it('prepares anew what somebody deallocated', async () => {
+      await read((sql) => sql.query(names));
+      await Transaction.run(connections, write, (sql) => sql.query(statement('test.forget-all', 'DEALLOCATE ALL')));
+      expect(await read((sql) => sql.query(names))).toEqual([{ name: 'Last0001' }]);
+    });
+
+  it.each(['BEGIN', 'COMMIT', 'ROLLBACK', 'COMMIT AND CHAIN', 'SAVEPOINT mine'])(
+    'gives the connection up after a statement that says %s itself, and reports nothing as done',
+    async (control) => {
+      await world.sql('CREATE TABLE free (n int); GRANT ALL ON free TO gatehouse_app');
+      const note = statement('test.note', 'INSERT INTO free VALUES (1)');
+      const meddle = statement(`test.meddle-${control}`, control);
+      const pid = statement<{ pid: number }>('test.pid', 'SELECT pg_backend_pid() AS pid');
+      const before = await read((sql) => sql.query(pid));
+      const done = Transaction.run(connections, write, async (sql) => {
+        await sql.query(note);
+        await sql.query(meddle);
+        return 'done';
+      });
+      await expect(done).rejects.toThrow();
+      const after = await read((sql) => sql.query(pid));
+      expect(after).not.toEqual(before);
+      await world.sql('DROP TABLE free');
+    },
+  );
 });

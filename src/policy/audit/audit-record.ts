@@ -3,8 +3,8 @@ import type { Counter } from 'prom-client';
 import { type AuditEntry, type AuditOutcome, AuditTrail, crossPracticeCode, platformChain } from '../../platform/audit';
 import { SystemDatabase } from '../../platform/database/system';
 import type { Rendered } from '../../platform/http';
+import { isIdentifier } from '../../platform/identifiers';
 import { Log, Metrics } from '../../platform/telemetry';
-import type { Caller } from '../auth/caller';
 import { DomainError } from '../errors/domain-error';
 import { ForeignTenant } from '../errors/foreign-tenant';
 import type { Problem } from '../errors/problem';
@@ -23,8 +23,9 @@ type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
 /** The action of a route that names none: only its refusals are recorded. */
 const plainAction = 'request';
 
-/** Things that one refused request is looked at for. */
-const mostAsked = 10;
+/** Values of a refused request that are read, of each part and list, and things whose owner is looked up. */
+const mostRead = 1_000;
+const mostAsked = 100;
 
 /** Says in the words of the audit log what became of a request. */
 @Injectable()
@@ -43,7 +44,10 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     super();
     this.tally = new RefusalTally(trail);
     this.repeated = new RepeatedRefusals(trail);
-    this.refusedSubjects = new RefusedSubjects(system, log);
+    this.refusedSubjects = new RefusedSubjects(system, trail, log, ({ entry }, owner) => {
+      const attempt = this.attempted(entry, owner);
+      if (!this.repeated.count(attempt)) void trail.offer(attempt, { urgent: true });
+    });
     this.crossPracticeAttempts = metrics.counter(
       'cross_practice_access_attempts_total',
       'Requests for something of another practice; the threshold is zero',
@@ -79,36 +83,28 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
       this.tally.count(gate.ip, problem.code, route?.name);
       return undefined;
     }
-    if (error instanceof ForeignTenant) return this.trail.offer(this.attempted(gate, caller, error), { urgent: true });
-    const { practiceId } = caller;
-    if (practiceId !== undefined) {
-      const ids = askedFor(request);
-      const onForeign = (owner: Owner) => {
-        const attempt = this.attempted(gate, caller, owner);
-        if (!this.repeated.count(attempt)) void this.trail.offer(attempt, { urgent: true });
-      };
-      if (ids.length > 0) this.refusedSubjects.add({ ids, practice: practiceId, onForeign });
-    }
     const action = route?.audited?.action ?? plainAction;
     const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
+    if (error instanceof ForeignTenant) return this.trail.offer(this.attempted(entry, error), { urgent: true });
+    const ids = askedFor(request);
+    if (ids.length > 0) this.refusedSubjects.add({ ids, practice: caller.practiceId, entry });
     return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
   }
 
   /** Counts and logs a cross-practice attempt, and says what its entry does. */
-  private attempted(gate: RequestState, caller: Caller, { subjectType, subjectId, ownerPractice }: Owner): AuditEntry {
+  private attempted(refusal: AuditEntry, { subjectType, subjectId, ownerPractice }: Owner): AuditEntry {
     this.crossPracticeAttempts.inc();
     this.log.warn(
-      { actor: caller.userId, practice: caller.practiceId, ownerPractice, subjectType, subject: subjectId },
+      { actor: refusal.actor, practice: refusal.practice, ownerPractice, subjectType, subject: subjectId },
       'Something of another practice was asked for',
     );
-    return entryOf(gate, {
-      action: gate.route?.audited?.action ?? plainAction,
-      outcome: 'refused',
+    return {
+      ...refusal,
       code: crossPracticeCode,
       subjects: [subjectId],
       subjectPractice: ownerPractice,
       detail: { subjectType },
-    });
+    };
   }
 
   private append(request: GateRequest, audit: Audit, source: unknown, code: string | null): Promise<void> {
@@ -126,21 +122,19 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   }
 }
 
-/** An identifier of ours: what else a client writes into a path may be anything, a name for example. */
-const identifier = /^[a-z]{2,8}_[A-Za-z0-9_]{1,56}$/;
-
-/** What the path names. */
-function namedBy({ params = {} }: Pick<Refused, 'params'>): string[] {
-  return Object.values(params).filter((value): value is string => typeof value === 'string' && identifier.test(value));
+/** What the path names, and what the query says to be an id. */
+function namedBy({ params = {}, query = {} }: Pick<Refused, 'params' | 'query'>): string[] {
+  const ids = Object.entries(query as object).filter(([name]) => name.endsWith('Id'));
+  return [...Object.values(params), ...ids.map(([, id]: [string, unknown]) => id)].filter(isIdentifier);
 }
 
-/** What path, query and body name, at most so many: a refused request is not worth more. */
+/** What path, query and body name, in lists, too; of all that a refused request may say, so much is looked at. */
 function askedFor({ params, query, body }: Refused): string[] {
-  const values = [params, query, body].flatMap((part) =>
-    typeof part === 'object' && part !== null ? Object.values(part as Record<string, unknown>).slice(0, mostAsked) : [],
+  const said: unknown[] = [params, query, body].flatMap((part) =>
+    typeof part === 'object' && part !== null ? Object.values(part as Record<string, unknown>).slice(0, mostRead) : [],
   );
-  const named = values.filter((value): value is string => typeof value === 'string' && identifier.test(value));
-  return [...new Set(named)].slice(0, mostAsked);
+  const values = said.flatMap((value): unknown[] => (Array.isArray(value) ? value.slice(0, mostRead) : [value]));
+  return [...new Set(values.filter(isIdentifier))].slice(0, mostAsked);
 }
 
 function entryOf(

@@ -30,12 +30,13 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
     this.url = `${config.get('CRM_URL').replace(/\/+$/, '')}/crm/v3/objects/meetings/batch/upsert`;
   }
 
-  prepare(event: DomainEvent): Promise<CurrentAppointment | undefined> {
-    return this.repository.find(event.tenantId, appointmentOf(event));
+  async prepare(event: DomainEvent): Promise<CurrentAppointment | undefined> {
+    const appointment = await this.repository.find(event.tenantId, appointmentOf(event));
+    if (appointment) await this.disclosures.record(event, appointment.patientId, 'crm');
+    return appointment;
   }
 
-  async send(event: DomainEvent, { patientId, type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
-    await this.disclosures.record(event, patientId, 'crm');
+  async send(event: DomainEvent, { type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
     const appointmentId = appointmentOf(event);
     const properties = {
       [idProperty]: appointmentId,

@@ -1,8 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { AuditTrail } from '../../../platform/audit';
+import { type AuditEntry, AuditTrail } from '../../../platform/audit';
 import { Context } from '../../../platform/context';
+import { DatabaseUnavailable } from '../../../platform/database';
 import type { DomainEvent } from '../../../platform/outbox';
 import { appointmentOf } from './appointment-event';
+
+/** Of the lease of an attempt, which has to do for the call as well. */
+const mostWaitMs = 5_000;
 
 /** Records what is told of a patient to somebody outside (45 CFR 164.528: accounting of disclosures). */
 @Injectable()
@@ -13,13 +17,29 @@ export class Disclosures {
   ) {}
 
   /**
-   * Resolves once the entry is durable; then it may be told. Each attempt has one of its own: it may have arrived although
-   * it failed.
+   * Resolves once the entry is durable; then it may be told. To be called while the call is prepared: a log that takes nothing
+   * is a fault of our own, which uses up no attempt. Each attempt has an entry of its own: it may have arrived although it
+   * failed.
    * @param to the consumer that tells it
-   * @throws AuditUnavailable
+   * @throws DatabaseUnavailable when it is not durable within five seconds
    */
-  record(event: DomainEvent, patientId: string, to: string): Promise<void> {
-    return this.trail.append({
+  async record(event: DomainEvent, patientId: string, to: string): Promise<void> {
+    const entry = this.entryOf(event, patientId, to);
+    let late: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_, reject) => {
+      late = setTimeout(() => reject(new Error('The audit log takes too long')), mostWaitMs);
+    });
+    try {
+      await Promise.race([this.trail.append(entry), limit]);
+    } catch (error) {
+      throw new DatabaseUnavailable(error);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  private entryOf(event: DomainEvent, patientId: string, to: string): AuditEntry {
+    return {
       practice: event.tenantId,
       actor: null,
       clientId: null,
@@ -34,6 +54,6 @@ export class Disclosures {
       correlationId: this.context.current?.correlationId ?? null,
       requestId: null,
       ip: null,
-    });
+    };
   }
 }
