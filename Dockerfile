@@ -20,7 +20,7 @@ RUN npm ci --omit=dev --omit=optional --no-audit --no-fund
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/var/lib/gatehouse
 WORKDIR /app
-RUN install -d -o node -g node -m 0700 /var/lib/gatehouse
+RUN install -d -o node -g node -m 0700 /var/lib/gatehouse /var/lib/gatehouse-anchors
 COPY --from=modules /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json ./

@@ -31,15 +31,8 @@ export class KeepNoSamples1764000000510 implements MigrationInterface {
     for (const [table, names] of Object.entries(columns)) {
       const changes = names.map((name) => `ALTER COLUMN ${name} SET STATISTICS 0`);
       await runner.query(`ALTER TABLE ${table} ${changes.join(', ')}`);
-      for (const name of names) {
-        // Before PostgreSQL 18 nothing takes away what is there; a superuser deletes it from pg_statistic.
-        await runner.query(`
-          DO $$ BEGIN
-            IF to_regprocedure('pg_catalog.pg_clear_attribute_stats(text, text, text, boolean)') IS NOT NULL THEN
-              PERFORM pg_clear_attribute_stats('public', '${table}', '${name}', false);
-            END IF;
-          END $$`);
-      }
+      for (const name of names)
+        await runner.query(`SELECT pg_clear_attribute_stats('public', '${table}', '${name}', false)`);
     }
   }
 

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { recordProgram } from './platform/audit';
-import { eraseTenant, survives, tenantNamed } from './platform/tenant-data';
+import { ErasureUnknown, eraseTenant, forgetErased, survives, tenantNamed } from './platform/tenant-data';
 import { needed, optionsOf, runProgram, say } from './program';
 
 const usage = 'Usage: npm run tenant:erase -- (--practice | --workspace) <id> --confirm <id> [--by <who>]';
@@ -14,17 +14,17 @@ runProgram(process.env, async (config) => {
     throw new Error(`Nothing was erased: --confirm says ${values.confirm}, and the ${tenant.kind} is ${tenant.id}`);
   const ownerUrl = needed(config, 'DATABASE_ADMIN_URL');
   await recordProgram(config, tenant, 'tenant.erase', values.by);
+  const ended = (outcome: 'allowed' | 'failed', code: string, detail = {}) =>
+    recordProgram(config, tenant, 'tenant.erase', values.by, { outcome, code, detail });
   const counts = await eraseTenant(ownerUrl, tenant).catch(async (error: unknown) => {
-    await recordProgram(config, tenant, 'tenant.erase', values.by, { outcome: 'failed', code: 'not_erased' });
+    await ended('failed', error instanceof ErasureUnknown ? 'unknown' : 'not_erased').catch((lost: unknown) =>
+      say(`how it ended stands in no entry of the audit log: ${String(lost)}`),
+    );
     throw error;
-  });
-  const rows = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  await recordProgram(config, tenant, 'tenant.erase', values.by, {
-    outcome: 'allowed',
-    code: 'erased',
-    detail: { rows },
   });
   for (const [table, count] of counts) say(`${table}: ${count} deleted`);
   say(`kept: ${survives.join(', ')}`);
+  await ended('allowed', 'erased', { rows: [...counts.values()].reduce((sum, count) => sum + count, 0) });
+  await forgetErased(ownerUrl, counts.keys());
   return 0;
 });

@@ -116,8 +116,8 @@ describe('the events of bookings', () => {
     expect((await outside.sent()).seen).toEqual({ sms: 0, crm: 0 });
     await holder.end();
     await reach([event], allDone(1));
-    const told = await world.sql<{ to: string; subjects: string[]; correlates: boolean }>(
-      `SELECT a.body -> 'detail' ->> 'to' AS to, a.body -> 'subjects' AS subjects, a.body ->> 'correlationId' = e.correlation_id AS correlates
+    const told = await world.sql<{ to: string; actor: string; subjects: string[]; correlates: boolean }>(
+      `SELECT a.body -> 'detail' ->> 'to' AS to, a.actor, a.body -> 'subjects' AS subjects, a.body ->> 'correlationId' = e.correlation_id AS correlates
        FROM audit_entries a JOIN outbox_events e ON e.id = a.body -> 'detail' ->> 'eventId'
        WHERE a.practice_id = $1 AND e.id = $2 AND a.body ->> 'action' = 'appointment.disclose' ORDER BY 1`,
       [practice, event],
@@ -129,8 +129,8 @@ describe('the events of bookings', () => {
     );
     const one = { subjects: booked?.subjects, correlates: true };
     expect(told).toEqual([
-      { to: 'crm', ...one },
-      { to: 'sms', ...one },
+      { to: 'crm', actor: 'consumer:crm', ...one },
+      { to: 'sms', actor: 'consumer:sms', ...one },
     ]);
   });
 

@@ -56,7 +56,7 @@ describe('a request for another practice’s patient', () => {
     world = await World.create();
     contact = await SecurityContact.start();
     ours = await seedPractice(world, 'ours', { patients: 1, slots: 1 });
-    theirs = await seedPractice(world, 'theirs', { patients: 1, slots: 1 });
+    theirs = await seedPractice(world, 'theirs', { patients: 40, slots: 1 });
     [api, worker] = await Promise.all([world.start({ GATEHOUSE_ROLE: 'api' }), startWorker()]);
   });
   afterAll(async () => {
@@ -91,7 +91,7 @@ describe('a request for another practice’s patient', () => {
             {
               at: event?.payload.custom_details.first_at,
               route: 'GET /patients/:id',
-              subjects: theirs.patients,
+              subjects: [theirs.patients[0]],
               subjectPractice: theirs.id,
               correlationId: expect.any(String) as string,
             },
@@ -142,13 +142,23 @@ describe('a request for another practice’s patient', () => {
     const lists = { ...booking, body: { ...padding, patientId: [foreign] } };
     expect((await call(api, '/appointments', lists)).status).toBe(403);
     expect((await call(api, `/appointments?patientId=x&patientId=${foreign}`, { token })).status).toBe(403);
-    await Promise.all(Array.from({ length: 60 }, () => call(api, `/patients/${foreign}`, { token })));
+    const names = Array.from({ length: 250 }, (_, n) => `n${n}Id=aa_${n}`).join('&');
+    expect((await call(api, `/appointments?${names}`, booking)).status).toBe(403);
+    const walked = theirs.patients.slice(0, 40);
+    await Promise.all(walked.map((id) => call(api, `/patients/${id}`, { token })));
     await told('user_officer', 1);
-    // By path, by query, by body, in two lists, and sixty in the flood.
+    // By path, by query, by body, in two lists, behind 250 names, and a walk through all their patients.
     await until(async () => {
       await passMinute('user_officer');
-      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 65;
+      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 46;
     });
+    const recorded = await world.sql<{ id: string }>(
+      `SELECT DISTINCT json_array_elements_text(body -> 'subjects') AS id FROM audit_entries
+       WHERE actor = 'user_officer' AND body ->> 'code' = 'cross_practice'`,
+    );
+    expect(recorded.map(({ id }) => id).sort()).toEqual([...walked].sort());
+    const padded = `SELECT FROM audit_entries WHERE actor = 'user_officer' AND body -> 'subjects' ->> 19 = 'aa_19'`;
+    expect(await world.sql(padded)).toHaveLength(1);
     expect((eventsOf('user_officer')[0]?.payload.custom_details.named_attempts as unknown[])[0]).toMatchObject({
       route: 'GET /patients/:id',
       subjects: [foreign],

@@ -161,10 +161,9 @@ describe('tenancy in the database', () => {
 
   it('has Postgres told of each tenant that is signed, once, and again where it was not', async () => {
     const told: { tenants: readonly string[]; answer: (heard: boolean) => void }[] = [];
-    const telling = new TenantSigner(
-      Buffer.alloc(64),
-      (tenants) => new Promise((answer) => told.push({ tenants, answer })),
-    );
+    const signing = (retryMs?: number) =>
+      new TenantSigner(Buffer.alloc(64), (tenants) => new Promise((answer) => told.push({ tenants, answer })), retryMs);
+    const telling = signing();
     const names = () => told.map(({ tenants }) => tenants);
     const answerLast = async (heard: boolean) => {
       told.at(-1)?.answer(heard);
@@ -182,6 +181,10 @@ describe('tenancy in the database', () => {
     await answerLast(true);
     telling.sign('e');
     expect(names().slice(3)).toEqual([['e']]);
+    signing(1).sign('f');
+    await answerLast(false);
+    await until(() => told.length === 6);
+    expect(names().slice(4)).toEqual([['f'], ['f']]);
   });
 
   it('refuses a tenant identifier that would say more than a name', async () => {

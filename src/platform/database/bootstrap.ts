@@ -43,7 +43,7 @@ export async function bootstrap(superuserUrl: string, database: string, logins: 
   const within = new Client({ connectionString: inside.href });
   await within.connect();
   try {
-    // Each lists a session's prepared statements, whose names on our connections are not to be known.
+    // It lists a session's prepared statements, whose names on our connections are not to be known.
     await within.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_prepared_statement() FROM PUBLIC');
   } finally {
     await within.end();

@@ -8,6 +8,8 @@ const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 const mostKnown = 10_000;
 /** Names told to Postgres in one statement. */
 const mostAtOnce = 1000;
+/** After how long what Postgres could not be told is told again, in milliseconds. */
+const retryMs = 5_000;
 /** How long Postgres may take to be reached, and to say the key, in milliseconds. */
 const answerWaitMs = 10_000;
 
@@ -30,6 +32,7 @@ export class TenantSigner {
   constructor(
     private readonly key: Buffer,
     private readonly remember?: Remember,
+    private readonly retryAfterMs = retryMs,
   ) {}
 
   /**
@@ -74,7 +77,7 @@ export class TenantSigner {
     return signed;
   }
 
-  /** Those signed meanwhile go together; those that could not be remembered go with the next. */
+  /** Those signed meanwhile go together; those that could not be remembered go with the next, or some seconds later. */
   private async rememberAll(remember: Remember): Promise<void> {
     this.isRemembering = true;
     let done = true;
@@ -84,5 +87,9 @@ export class TenantSigner {
       if (done) for (const tenant of tenants) this.unremembered.delete(tenant);
     }
     this.isRemembering = false;
+    if (!done)
+      setTimeout(() => {
+        if (!this.isRemembering) void this.rememberAll(remember);
+      }, this.retryAfterMs).unref();
   }
 }

@@ -53,6 +53,14 @@ const fail = statement<{ attempts: number }>(
    WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND attempts = $3 RETURNING attempts`,
 );
 
+/** Takes an attempt back that called nobody, if it is still the latest one; the delivery is due again soon. */
+const giveBack = statement(
+  'outbox.give-back',
+  `UPDATE event_deliveries SET attempts = attempts - 1, published_at = NULL,
+     next_attempt_at = now() + make_interval(secs => $4), draw_at = now() + make_interval(secs => $4)
+   WHERE event_id = $1 AND consumer = $2 AND state = 'pending' AND attempts = $3`,
+);
+
 /** Makes the delivery due again. It counts as an attempt: one that runs elsewhere may have sent before us, and is fenced off. */
 const repeat = statement(
   'outbox.repeat',
@@ -60,6 +68,9 @@ const repeat = statement(
      next_attempt_at = now(), draw_at = now()
    WHERE event_id = $1 AND consumer = $2 AND state <> 'dead'`,
 );
+
+/** How long a delivery waits that our own servers could not make. */
+const pauseSeconds = 2;
 
 export type Outcome = 'done' | 'retry' | 'dead' | 'skipped' | 'fenced' | 'postponed' | 'overtaken';
 
@@ -142,6 +153,10 @@ export class DeliveryRunner {
     try {
       await consumer.send(event, sent);
     } catch (error) {
+      if (isOurs(error)) {
+        await this.unitOfWork.run(() => this.unitOfWork.query(giveBack, [eventId, name, attempt, pauseSeconds]));
+        throw error;
+      }
       if (error instanceof EffectFailed) permit[error.kind.unwell ? 'failed' : 'succeeded']();
       const outcome = await this.failed(eventId, attempt, attempt, error);
       if (outcome !== 'fenced') return outcome;

@@ -41,7 +41,8 @@ export interface ExternalConsumer<Prepared extends object = object> {
   /**
    * Makes the call, with no transaction open, in less than `attemptLeaseSeconds`. It may be repeated: the other side
    * must know it again by the event's id.
-   * @throws EffectFailed
+   * @throws EffectFailed; DatabaseUnavailable before anybody was called, where our own servers are in the way: then it was no
+   * attempt
    */
   send(event: DomainEvent, prepared: Prepared): Promise<void>;
 

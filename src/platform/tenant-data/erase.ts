@@ -5,12 +5,19 @@ import { parentsFirst, type TenantTable, tenantTablesText } from './tenant-table
 /** What is kept of an erased practice: who saw and did what, which the law asks for longer than the data. */
 export const survives: readonly string[] = ['audit_entries'];
 
+/** Whether all is gone, or nothing: the connection was lost while Postgres was asked to commit. */
+export class ErasureUnknown extends Error {
+  constructor(cause: unknown) {
+    super('Nobody knows whether it was erased: run it again', { cause });
+  }
+}
+
 /**
  * Deletes all rows of one tenant, children before parents, in one transaction under the tenant's own setting: all is gone,
  * or nothing. Again, it deletes nothing.
  * @param ownerUrl Postgres as the owner of the tables, whom row-level security binds, too
  * @returns deleted rows by table
- * @throws Error where a row is left, or the id is that of another kind of tenant
+ * @throws ErasureUnknown; Error where a row is left, or the id is that of another kind of tenant: then nothing is gone
  */
 export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map<string, number>> {
   const client = new Client({ connectionString: ownerUrl, application_name: 'gatehouse-tenant-erase' });
@@ -30,10 +37,25 @@ export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map
       if (left !== 0) throw new Error(`Rows of ${nameOf(tenant)} are left in ${name}: nothing was erased`);
       counts.set(name, rowCount ?? 0);
     }
-    await client.query('COMMIT');
-    // What was deleted stands in the tables' statistics, names among it, until they are made anew; and its place is given free.
-    for (const name of counts.keys()) await client.query(`VACUUM (ANALYZE) ${escapeIdentifier(name)}`);
+    await client.query('DELETE FROM tenant_codes WHERE tenant = $1', [tenant.id]);
+    await client.query('COMMIT').catch((error: unknown) => {
+      throw new ErasureUnknown(error);
+    });
     return counts;
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Has the tables' statistics made anew, in which something of what was deleted may stand, and gives its place free.
+ * @param tables those that `eraseTenant` names
+ */
+export async function forgetErased(ownerUrl: string, tables: Iterable<string>): Promise<void> {
+  const client = new Client({ connectionString: ownerUrl, application_name: 'gatehouse-tenant-erase' });
+  await client.connect();
+  try {
+    for (const name of tables) await client.query(`VACUUM (ANALYZE) ${escapeIdentifier(name)}`);
   } finally {
     await client.end();
   }

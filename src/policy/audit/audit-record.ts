@@ -14,7 +14,7 @@ import type { GateRequest, RequestState } from '../request-state';
 import { isTenantName } from '../tenancy/tenant-name';
 import type { Audit } from './audited.decorator';
 import { RefusalTally } from './refusal-tally';
-import { type Owner, RefusedSubjects } from './refused-subjects';
+import { isOwned, type Owner, RefusedSubjects } from './refused-subjects';
 import { RepeatedRefusals } from './repeated-refusals';
 
 type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
@@ -23,9 +23,10 @@ type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
 /** The action of a route that names none: only its refusals are recorded. */
 const plainAction = 'request';
 
-/** Values of a refused request that are read, of each part and list, and things whose owner is looked up. */
+/** Values of a refused request that are read, of each part and list. */
 const mostRead = 1_000;
-const mostAsked = 100;
+/** Things that an entry says to have been named by path and query. */
+const mostNamed = 20;
 
 /** Says in the words of the audit log what became of a request. */
 @Injectable()
@@ -125,7 +126,8 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
 /** What the path names, and what the query says to be an id. */
 function namedBy({ params = {}, query = {} }: Pick<Refused, 'params' | 'query'>): string[] {
   const ids = Object.entries(query as object).filter(([name]) => name.endsWith('Id'));
-  return [...Object.values(params), ...ids.map(([, id]: [string, unknown]) => id)].filter(isIdentifier);
+  const named = [...Object.values(params), ...ids.map(([, id]: [string, unknown]) => id)].filter(isIdentifier);
+  return [...new Set(named)].slice(0, mostNamed);
 }
 
 /** What path, query and body name, in lists, too; of all that a refused request may say, so much is looked at. */
@@ -134,7 +136,7 @@ function askedFor({ params, query, body }: Refused): string[] {
     typeof part === 'object' && part !== null ? Object.values(part as Record<string, unknown>).slice(0, mostRead) : [],
   );
   const values = said.flatMap((value): unknown[] => (Array.isArray(value) ? value.slice(0, mostRead) : [value]));
-  return [...new Set(values.filter(isIdentifier))].slice(0, mostAsked);
+  return [...new Set(values.filter(isOwned))];
 }
 
 function entryOf(

@@ -12,6 +12,15 @@ const mostAtOnce = 1_000;
 /** Requests that may wait to be looked up, of all practices and of one. */
 const mostWaiting = { ofAll: 10_000, ofOne: 1_000 };
 
+/** Things that one request may name to be looked up: nobody means more. */
+const mostOfRequest = 100;
+
+/** What `owners_of()` knows. */
+const owned = /^(?:pat|slot|appt)_\w{1,56}$/;
+
+/** Whether it may be a practice's. */
+export const isOwned = (value: unknown): value is string => typeof value === 'string' && owned.test(value);
+
 /** What a request asked for that was refused without looking at it. */
 export interface RefusedRequest {
   readonly ids: readonly string[];
@@ -43,6 +52,7 @@ export class RefusedSubjects {
   private readonly waitingOf = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<boolean> | undefined;
+  private isClosing = false;
 
   /** @param onForeign told once a request, of the first that is another practice's */
   constructor(
@@ -54,8 +64,9 @@ export class RefusedSubjects {
 
   add(request: RefusedRequest): void {
     const ofOne = this.waitingOf.get(request.entry.practice) ?? 0;
-    if (this.waiting.length >= mostWaiting.ofAll || ofOne >= mostWaiting.ofOne) {
-      this.trail.lose(request.entry, 1, new Error('Too many refusals wait for somebody to find out whose it was'));
+    const isTooMuch = this.waiting.length >= mostWaiting.ofAll || ofOne >= mostWaiting.ofOne;
+    if (isTooMuch || request.ids.length > mostOfRequest) {
+      this.trail.lose(request.entry, 1, new Error('Too much was asked for to find out whose it was'));
       return;
     }
     this.waiting.push(request);
@@ -65,15 +76,15 @@ export class RefusedSubjects {
 
   /** Looks up what is left, once. */
   async close(): Promise<void> {
+    this.isClosing = true;
     clearTimeout(this.timer);
     await this.looking;
     await this.look();
     for (const { entry } of this.waiting) this.trail.lose(entry, 1, new Error('Nobody could find out whose it was'));
-    clearTimeout(this.timer);
   }
 
   private lookIn(ms: number): void {
-    if (this.timer || this.looking) return;
+    if (this.timer || this.looking || this.isClosing) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
       this.looking = this.look();

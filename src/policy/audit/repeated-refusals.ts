@@ -1,4 +1,4 @@
-import type { AuditEntry, AuditTrail } from '../../platform/audit';
+import { type AuditEntry, type AuditTrail, crossPracticeCode } from '../../platform/audit';
 
 const everyMs = 1_000;
 /** Entries of the same refusal a second, each by itself and durable before it is sent; what goes beyond is counted. */
@@ -6,10 +6,15 @@ const mostAlone = 10;
 /** Different refusals a second that are told apart; beyond, each has an entry of its own. */
 const mostKinds = 10_000;
 
+/** Subjects that one entry of several refusals names. */
+const mostSubjects = 200;
+
 interface Repeated {
   readonly entry: AuditEntry;
   alone: number;
   counted: number;
+  /** Of those that were counted. */
+  readonly subjects: Set<string>;
 }
 
 /**
@@ -29,7 +34,7 @@ export class RepeatedRefusals {
     const kind = JSON.stringify([practice, actor, role, action, code, route, subjectPractice]);
     const known = this.kinds.get(kind);
     if (!known) {
-      if (this.kinds.size < mostKinds) this.kinds.set(kind, { entry, alone: 1, counted: 0 });
+      if (this.kinds.size < mostKinds) this.kinds.set(kind, { entry, alone: 1, counted: 0, subjects: new Set() });
       this.timer ??= setTimeout(() => this.write(), everyMs).unref();
       return false;
     }
@@ -38,6 +43,8 @@ export class RepeatedRefusals {
       return false;
     }
     known.counted += 1;
+    for (const subject of entry.subjects) known.subjects.add(subject);
+    if (known.subjects.size >= mostSubjects) this.tell(known);
     return true;
   }
 
@@ -50,14 +57,21 @@ export class RepeatedRefusals {
   private write(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const repeated = [...this.kinds.values()].filter(({ counted }) => counted > 0);
+    for (const repeated of this.kinds.values()) if (repeated.counted > 0) this.tell(repeated);
     this.kinds = new Map();
-    const entries = repeated.map(({ entry, counted: count }) =>
-      this.trail.offer(
-        { ...entry, detail: { ...entry.detail, count }, correlationId: null, requestId: null },
-        { weight: count },
-      ),
+  }
+
+  /** One entry of those that were counted, of each subject that they named. */
+  private tell(repeated: Repeated): void {
+    const { entry, counted: count } = repeated;
+    const subjects = [...repeated.subjects];
+    const isUrgent = entry.code === crossPracticeCode;
+    const told = this.trail.offer(
+      { ...entry, subjects, detail: { ...entry.detail, count }, correlationId: null, requestId: null },
+      { weight: count, urgent: isUrgent },
     );
-    this.writing = Promise.all([this.writing, ...entries]).then(() => undefined);
+    repeated.counted = 0;
+    repeated.subjects.clear();
+    this.writing = Promise.all([this.writing, told]).then(() => undefined);
   }
 }

@@ -30,13 +30,12 @@ export class CrmConsumer implements ExternalConsumer<CurrentAppointment> {
     this.url = `${config.get('CRM_URL').replace(/\/+$/, '')}/crm/v3/objects/meetings/batch/upsert`;
   }
 
-  async prepare(event: DomainEvent): Promise<CurrentAppointment | undefined> {
-    const appointment = await this.repository.find(event.tenantId, appointmentOf(event));
-    if (appointment) await this.disclosures.record(event, appointment.patientId, 'crm');
-    return appointment;
+  prepare(event: DomainEvent): Promise<CurrentAppointment | undefined> {
+    return this.repository.find(event.tenantId, appointmentOf(event));
   }
 
-  async send(event: DomainEvent, { type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
+  async send(event: DomainEvent, { patientId, type, status, startsAt, updatedAt }: CurrentAppointment): Promise<void> {
+    await this.disclosures.record(event, patientId, 'crm');
     const appointmentId = appointmentOf(event);
     const properties = {
       [idProperty]: appointmentId,

@@ -17,9 +17,9 @@ export class Disclosures {
   ) {}
 
   /**
-   * Resolves once the entry is durable; then it may be told. To be called while the call is prepared: a log that takes nothing
-   * is a fault of our own, which uses up no attempt. Each attempt has an entry of its own: it may have arrived although it
-   * failed.
+   * Resolves once the entry is durable; then it may be told. Each attempt has an entry of its own, since it may have arrived
+   * although it failed: an entry says that something may have been told, at its time or just after. One that is given up may
+   * become durable all the same.
    * @param to the consumer that tells it
    * @throws DatabaseUnavailable when it is not durable within five seconds
    */
@@ -41,7 +41,7 @@ export class Disclosures {
   private entryOf(event: DomainEvent, patientId: string, to: string): AuditEntry {
     return {
       practice: event.tenantId,
-      actor: null,
+      actor: this.context.current?.actor ?? null,
       clientId: null,
       role: null,
       action: 'appointment.disclose',

@@ -6,6 +6,7 @@ import { Disclosures } from './disclosures';
 import { ConsumersRepository, type CurrentAppointment } from './consumers.repository';
 
 interface Message {
+  readonly patientId: string;
   readonly to: string;
   readonly body: string;
 }
@@ -25,12 +26,11 @@ export class SmsConsumer implements ExternalConsumer<Message> {
     const appointment = await this.repository.find(event.tenantId, appointmentOf(event));
     if (!appointment?.phone) return undefined;
     const body = textOf(event.type as AppointmentEvent, appointment);
-    if (body === undefined) return undefined;
-    await this.disclosures.record(event, appointment.patientId, 'sms');
-    return { to: appointment.phone, body };
+    return body === undefined ? undefined : { patientId: appointment.patientId, to: appointment.phone, body };
   }
 
-  async send(event: DomainEvent, message: Message): Promise<void> {
+  async send(event: DomainEvent, { patientId, ...message }: Message): Promise<void> {
+    await this.disclosures.record(event, patientId, 'sms');
     await this.outbound.post({
       url: this.config.get('SMS_URL'),
       token: this.config.get('SMS_TOKEN'),
