@@ -9,9 +9,12 @@ const IN_MEMORY = 100_000;
 
 /** @param {{ practice: string, entries: number }} config */
 export async function create({ practice, entries }) {
-  const { bodyOf } = createRequire(import.meta.url)(`${root}/dist/platform/audit/entry.js`);
+  const { saidOf } = createRequire(import.meta.url)(`${root}/dist/platform/audit/entry.js`);
   const bodies = Array.from({ length: IN_MEMORY }, (_, n) =>
-    Buffer.from(bodyOf(entryOf(practice, n), { seq: n + 1, id: 'aud_01jz0000000000000000000001', at: Date.now() })),
+    // What the database puts in front of what an entry says.
+    Buffer.from(
+      `{"v":1,"practice":"${practice}","seq":${n + 1},"id":"aud_01jz0000000000000000000001","at":"2026-01-01T00:00:00.000Z",${saidOf(entryOf(practice, n)).slice(1)}`,
+    ),
   );
   const scratch = Buffer.alloc(64 * 1024);
   return {
