@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { call, tokenFor } from './support/api';
 import { root, runDir } from './support/places';
+import { until } from './support/until';
 import { World } from './support/world';
 
 /** The folder in which a recipe is followed; inside the checkout, so that its packages are found. */
@@ -101,7 +102,11 @@ describe('the recipes of a domain', () => {
     const token = (role: string, practice: string) =>
       tokenFor(gate, { sub: `user_${role}`, role, practice_id: practice });
     const announce = (as: string, body: unknown) =>
-      call(gate, '/announcements', { token: as, body, headers: { 'idempotency-key': randomUUID() } });
+      call<{ id: string; text: string }>(gate, '/announcements', {
+        token: as,
+        body,
+        headers: { 'idempotency-key': randomUUID() },
+      });
     const admin = await token('practice_admin', 'practice_1');
 
     const made = await announce(admin, { text: 'Closed on Monday; select a date from the list' });
@@ -135,6 +140,17 @@ describe('the recipes of a domain', () => {
       '"standard";q=10;w=1, "daily";q=10000;w=86400',
       '"standard";r=5, "daily";r=9995',
     ]);
+
+    const nosy = await token('security_officer', 'practice_2');
+    expect((await call(gate, `/announcements?announcementId=${made.body.id}`, { token: nosy })).status).toBe(403);
+    await until(async () => {
+      const attempts = await world.sql<{ subjects: string[]; of: string }>(
+        `SELECT body -> 'subjects' AS subjects, body ->> 'subjectPractice' AS of FROM audit_entries
+         WHERE practice_id = 'practice_2' AND body ->> 'code' = 'cross_practice'`,
+      );
+      if (attempts.length > 0) expect(attempts).toEqual([{ subjects: [made.body.id], of: 'practice_1' }]);
+      return attempts.length > 0;
+    });
 
     const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
     expect(paths).toHaveProperty('/announcements');

@@ -5,6 +5,7 @@ import { AuditModule } from '../platform/audit';
 import type { Config } from '../platform/config';
 import { SystemDatabaseModule } from '../platform/database/system';
 import { AuditRecord } from './audit/audit-record';
+import { OwnedKinds } from './audit/owned-kinds';
 import { AuditPolicy } from './audit/audit.policy';
 import { AuthModule } from './auth/auth.module';
 import { AuthenticationGuard } from './auth/authentication.guard';
@@ -89,6 +90,7 @@ export class PolicyModule {
         ...pipeline,
         Routes,
         Problems,
+        OwnedKinds,
         AuditRecord,
         { provide: RefusalRecord, useExisting: AuditRecord },
         CriticalWork,

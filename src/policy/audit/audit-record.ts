@@ -13,8 +13,9 @@ import type { Passage } from '../pipeline/around';
 import type { GateRequest, RequestState } from '../request-state';
 import { isTenantName } from '../tenancy/tenant-name';
 import type { Audit } from './audited.decorator';
+import { OwnedKinds } from './owned-kinds';
 import { RefusalTally } from './refusal-tally';
-import { isOwned, type Owner, RefusedSubjects } from './refused-subjects';
+import { type Owner, RefusedSubjects } from './refused-subjects';
 import { RepeatedRefusals } from './repeated-refusals';
 
 type Said = Pick<AuditEntry, 'action' | 'outcome' | 'code'> &
@@ -39,6 +40,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   constructor(
     private readonly trail: AuditTrail,
     private readonly log: Log,
+    private readonly kinds: OwnedKinds,
     system: SystemDatabase,
     metrics: Metrics,
   ) {
@@ -87,7 +89,7 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     const action = route?.audited?.action ?? plainAction;
     const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
     if (error instanceof ForeignTenant) return this.trail.offer(this.attempted(entry, error), { urgent: true });
-    const ids = askedFor(request);
+    const ids = [...new Set(askedFor(request).filter((value) => this.kinds.isOwned(value)))];
     if (ids.length > 0) this.refusedSubjects.add({ ids, practice: caller.practiceId, entry });
     return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
   }
@@ -131,12 +133,11 @@ function namedBy({ params = {}, query = {} }: Pick<Refused, 'params' | 'query'>)
 }
 
 /** What path, query and body name, in lists, too; of all that a refused request may say, so much is looked at. */
-function askedFor({ params, query, body }: Refused): string[] {
+function askedFor({ params, query, body }: Refused): unknown[] {
   const said: unknown[] = [params, query, body].flatMap((part) =>
     typeof part === 'object' && part !== null ? Object.values(part as Record<string, unknown>).slice(0, mostRead) : [],
   );
-  const values = said.flatMap((value): unknown[] => (Array.isArray(value) ? value.slice(0, mostRead) : [value]));
-  return [...new Set(values.filter(isOwned))];
+  return said.flatMap((value): unknown[] => (Array.isArray(value) ? value.slice(0, mostRead) : [value]));
 }
 
 function entryOf(

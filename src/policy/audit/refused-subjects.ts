@@ -15,12 +15,6 @@ const mostWaiting = { ofAll: 10_000, ofOne: 1_000 };
 /** Things that one request may name to be looked up: nobody means more. */
 const mostOfRequest = 100;
 
-/** What `owners_of()` knows. */
-const owned = /^(?:pat|slot|appt)_\w{1,56}$/;
-
-/** Whether it may be a practice's. */
-export const isOwned = (value: unknown): value is string => typeof value === 'string' && owned.test(value);
-
 /** What a request asked for that was refused without looking at it. */
 export interface RefusedRequest {
   readonly ids: readonly string[];
