@@ -4,6 +4,7 @@
  * Reads one {@link Load} as JSON from standard input and writes one {@link LoadResult} as JSON to standard output.
  */
 import { connect } from 'node:net';
+import { cpus } from 'node:os';
 import { createHistogram, performance } from 'node:perf_hooks';
 import { ResponseReader } from './http.mjs';
 
@@ -40,6 +41,7 @@ import { ResponseReader } from './http.mjs';
  * @property {{ p50: number, p90: number, p99: number, p999: number, max: number, mean: number, count: number }} latencyMs Of the requests sent (open: due) inside the window.
  * @property {number[]} [latencies] The same, one by one, in ms, as they were answered.
  * @property {number} generatorBusy Share of the window in which the generator's own thread worked: near 1 means that it, and not the server, was the limit.
+ * @property {number} machineBusy Share of the window in which the machine's cores worked, for whatever process.
  * @property {number} reconnects Connections that the server closed between two requests.
  * @property {unknown} [summary]
  */
@@ -172,7 +174,11 @@ export async function run(load) {
   );
 
   let busyFrom = performance.eventLoopUtilization();
-  const warm = setTimeout(() => (busyFrom = performance.eventLoopUtilization()), load.warmupSeconds * 1000);
+  let coresFrom = coreTimes();
+  const warm = setTimeout(() => {
+    busyFrom = performance.eventLoopUtilization();
+    coresFrom = coreTimes();
+  }, load.warmupSeconds * 1000);
   begun = true;
   if (open) idle.push(...pool);
   else for (const connection of pool) connection.send(performance.now());
@@ -200,6 +206,7 @@ export async function run(load) {
     if (sent === answered + failed && backlogHead === backlog.length) finished();
   }
   const busy = performance.eventLoopUtilization(busyFrom).utilization;
+  const coresUntil = coreTimes();
   let drain;
   const impatient =
     load.requests === undefined
@@ -239,9 +246,18 @@ export async function run(load) {
     },
     latencies,
     generatorBusy: busy,
+    machineBusy: (coresUntil.busy - coresFrom.busy) / (coresUntil.all - coresFrom.all),
     reconnects,
     summary: workload.summary?.(),
   };
+}
+
+/** What all cores have spent so far, in ms. */
+function coreTimes() {
+  const times = cpus().map((core) => core.times);
+  const idle = times.reduce((sum, { idle }) => sum + idle, 0);
+  const busy = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0);
+  return { busy, all: busy + idle };
 }
 
 let input = '';

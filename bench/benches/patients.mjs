@@ -12,7 +12,7 @@ import {
   patientId,
   practiceId,
   PRACTICES,
-  readerLogin,
+  readerLogins,
   searches,
   seedPatients,
   writeScript,
@@ -49,7 +49,7 @@ export default async function patients(options) {
   const ours = await startOurs({ dataDir: ground.dataDir }); // it lays the tables, too
   const perPractice = options.million ? PER_PRACTICE : QUICK_PER_PRACTICE;
   await seedPatients(postgresUrl, perPractice);
-  const url = await readerLogin(postgresUrl);
+  const { reader: url, bypassing } = await readerLogins(postgresUrl);
   const { host, port } = ours;
   const { rounds, seconds, warmupSeconds } = options;
   const own = await headersOf(ours, 0);
@@ -91,20 +91,20 @@ export default async function patients(options) {
   for (const statement of ['one', 'list', 'search']) {
     const subjects = [
       { name: 'secured', url: url.href },
-      { name: 'bypassing', url: postgresUrl },
+      { name: 'bypassing', url: bypassing.href },
     ];
     const timed = await inTurn(rounds, subjects, async (subject) => {
       const job = { module: MODULE, config: { url: subject.url, statement }, mode: 'serial', warmupSeconds, seconds };
       return 1e6 / (await runScript('micro.mjs', job, { place: 'server' })).perSecond;
     });
-    const [secured, bypassing] = [sample(timed.get('secured') ?? []), sample(timed.get('bypassing') ?? [])];
-    const cost = ratio(secured, bypassing);
+    const [secured, without] = [sample(timed.get('secured') ?? []), sample(timed.get('bypassing') ?? [])];
+    const cost = ratio(secured, without);
     rows.push({
       what: `statement “${statement}” under row-level security`,
       unit: 'µs',
       ours: secured,
       peer: 'without it',
-      theirs: bypassing,
+      theirs: without,
       ratio: cost,
       goal: `≤ ${SECURITY_GOAL} ×`,
       met: cost <= SECURITY_GOAL,
@@ -117,23 +117,29 @@ export default async function patients(options) {
   // other is late with it.
   const free = await startGround({ postgres: true, everyCore: true });
   const everywhere = await startOurs({ dataDir: free.dataDir, everyCore: true });
-  const freeUrl = await readerLogin(free.postgresUrl);
-  rows.push(...(await pages(options, everywhere, freeUrl, perPractice)));
+  const { reader: freeUrl } = await readerLogins(free.postgresUrl);
+  const listed = await pages(options, everywhere, freeUrl, perPractice);
   await everywhere.stop();
   await free.stop();
   return {
-    rows,
-    notes: ['lists and searches: server, Postgres, Redis and load generator on every core, as the kernel puts them'],
+    rows: [...rows, ...listed.rows],
+    notes: [
+      'lists and searches: server, Postgres, Redis and load generator on every core, as the kernel puts them',
+      ...listed.notes,
+    ],
   };
 }
 
 /**
  * @param {import('../measure.mjs').Options} options @param {Awaited<ReturnType<typeof startOurs>>} ours
  * @param {URL} url of a login for pgbench @param {number} perPractice
- * @returns {Promise<import('../report.mjs').Row[]>}
+ * @returns {Promise<{ rows: import('../report.mjs').Row[], notes: string[] }>}
  */
 async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice) {
+  /** @type {import('../report.mjs').Row[]} */
   const rows = [];
+  /** @type {string[]} */
+  const notes = [];
   const everybody = [];
   let base = Date.now() % 1_000_000_000;
   // One after the other: signing 500 tokens at once is a flood, and would be treated as one.
@@ -157,27 +163,51 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
     };
     const script = join(scratch, `${statement}.sql`);
     await writeScript(statement, script);
+    const openly = async (/** @type {number} */ ratePerSecond) =>
+      load({ ...target, ratePerSecond, mode: 'open', warmupSeconds, seconds }, { expect: [200] });
     const most = (await load({ ...target, mode: 'closed', warmupSeconds, seconds }, { expect: [200] })).perSecond;
-    const ratePerSecond = Math.round(most * LOAD_SHARE);
-    const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
-      const run = { ratePerSecond, warmupSeconds, seconds };
-      if (name === 'ours') return (await load({ ...target, ...run, mode: 'open' }, { expect: [200] })).latencyMs.p99;
-      base += PEER_CLIENTS * STRIDE;
-      const variables = { base, stride: STRIDE, i: 0 };
-      return pgbenchP99({ ...run, script, url, clients: PEER_CLIENTS, variables });
-    });
-    const [late, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
-    rows.push({
-      what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${ratePerSecond}/s: p99`,
-      unit: 'ms',
-      ours: late,
-      peer: `pgbench, same statements, ${PEER_CLIENTS} clients`,
-      theirs,
-      ratio: ratio(late, theirs),
-      goal: `≤ ${P99_GOAL_MS} ms`,
-      met: late.median <= P99_GOAL_MS,
-    });
+    // 70 % of what it can do, and what keeps the machine busy for 70 % of the time. Closed, requests share turns,
+    // messages and commits, so that the first is the more by far.
+    for (const [share, ratePerSecond] of /** @type {const} */ ([
+      [`${LOAD_SHARE * 100} % of ${Math.round(most)}/s`, Math.round(most * LOAD_SHARE)],
+      [`cores ${LOAD_SHARE * 100} % busy`, await rateOf(LOAD_SHARE, most / 2, openly)],
+    ])) {
+      /** @type {number[]} */
+      const busy = [];
+      const results = await inTurn(rounds, [{ name: 'ours' }, { name: 'pgbench' }], async ({ name }) => {
+        if (name === 'ours') {
+          const { latencyMs, machineBusy } = await openly(ratePerSecond);
+          busy.push(machineBusy);
+          return latencyMs.p99;
+        }
+        base += PEER_CLIENTS * STRIDE;
+        const variables = { base, stride: STRIDE, i: 0 };
+        return pgbenchP99({ ratePerSecond, warmupSeconds, seconds, script, url, clients: PEER_CLIENTS, variables });
+      });
+      const [late, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
+      rows.push({
+        what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${ratePerSecond}/s (${share}): p99`,
+        unit: 'ms',
+        ours: late,
+        peer: `pgbench, same statements, ${PEER_CLIENTS} clients`,
+        theirs,
+        ratio: ratio(late, theirs),
+        goal: `≤ ${P99_GOAL_MS} ms`,
+        met: late.median <= P99_GOAL_MS,
+      });
+      notes.push(`${what}, ${ratePerSecond}/s: cores ${busy.map((part) => Math.round(part * 100)).join(', ')} % busy`);
+    }
   }
 
-  return rows;
+  return { rows, notes };
+}
+
+/**
+ * The rate at which the cores are busy for `share` of the time.
+ * @param {number} share @param {number} first a rate to begin with @param {(rate: number) => Promise<{ machineBusy: number }>} run
+ */
+async function rateOf(share, first, run) {
+  let rate = first;
+  for (let step = 0; step < 3; step++) rate *= share / (await run(Math.round(rate))).machineBusy;
+  return Math.round(rate);
 }

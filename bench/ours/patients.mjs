@@ -48,24 +48,26 @@ export async function seedPatients(superuserUrl, perPractice) {
 }
 
 /**
- * A login with the rights of the runtime role and of the writer of the audit log, for pgbench.
+ * Logins with the rights of the runtime role and of the writer of the audit log: one for pgbench, and one of whom no policy
+ * asks anything. (A superuser is not asked for his rights either, which is no part of what the policies cost.)
  * @param {string} superuserUrl
  */
-export async function readerLogin(superuserUrl) {
+export async function readerLogins(superuserUrl) {
   const password = 'bench'; // of a server on the loopback that holds bench data alone
   const client = new pg.Client({ connectionString: superuserUrl });
   await client.connect();
   try {
     await client.query(
-      `DO $$ BEGIN CREATE ROLE gatehouse_bench_reader LOGIN IN ROLE gatehouse_app, gatehouse_system; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+      `DO $$ BEGIN CREATE ROLE gatehouse_bench_reader LOGIN IN ROLE gatehouse_app, gatehouse_system; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+       DO $$ BEGIN CREATE ROLE gatehouse_bench_bypassing LOGIN IN ROLE gatehouse_app, gatehouse_system; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+       ALTER ROLE gatehouse_bench_reader PASSWORD '${password}'; ALTER ROLE gatehouse_bench_bypassing BYPASSRLS PASSWORD '${password}'`,
     );
-    await client.query(`ALTER ROLE gatehouse_bench_reader PASSWORD '${password}'`);
     await letAppend(client, 'gatehouse_bench_reader');
     await client.query(
       `DROP TABLE IF EXISTS bench_tenants;
        CREATE TABLE bench_tenants AS SELECT id, signed_tenant(id) AS signed FROM practices WHERE id ~ '^practice_bench[0-9]{3}$';
        SELECT remember_tenants(array_agg(id)) FROM bench_tenants;
-       ALTER TABLE bench_tenants ADD PRIMARY KEY (id); GRANT SELECT ON bench_tenants TO gatehouse_bench_reader; ANALYZE bench_tenants`,
+       ALTER TABLE bench_tenants ADD PRIMARY KEY (id); GRANT SELECT ON bench_tenants TO gatehouse_bench_reader, gatehouse_bench_bypassing; ANALYZE bench_tenants`,
     );
     await client.query('ALTER TABLE audit_entries DISABLE TRIGGER append_only');
     await client.query(`DELETE FROM audit_entries WHERE practice_id = 'practice_bench_peer'`);
@@ -73,10 +75,13 @@ export async function readerLogin(superuserUrl) {
   } finally {
     await client.end();
   }
-  const url = new URL(superuserUrl);
-  url.username = 'gatehouse_bench_reader';
-  url.password = password;
-  return url;
+  const [reader, bypassing] = ['gatehouse_bench_reader', 'gatehouse_bench_bypassing'].map((name) => {
+    const url = new URL(superuserUrl);
+    url.username = name;
+    url.password = password;
+    return url;
+  });
+  return { reader, bypassing };
 }
 
 /**
