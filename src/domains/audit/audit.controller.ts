@@ -12,17 +12,18 @@ import {
   Streams,
   Tenant,
 } from '../../policy';
+import { auditPermissions } from './audit.permissions';
 import { AuditService } from './audit.service';
 import { AuditEntryView, SearchAudit } from './dto/audit-entry.view';
 
 @Controller('audit')
 @Tenant('practice')
-@Roles('security_officer')
 export class AuditController {
   constructor(private readonly audit: AuditService) {}
 
   @Get()
   @ApiOperation({ summary: 'Search the audit log' })
+  @Roles(...auditPermissions['audit.search'])
   @Audited('audit.read', noSubjects)
   @Responds(200, pageOf(AuditEntryView))
   search(@CurrentCaller() caller: Caller, @Query() query: SearchAudit) {
@@ -31,6 +32,7 @@ export class AuditController {
 
   @Get('export')
   @ApiOperation({ summary: 'Export the audit log as NDJSON' })
+  @Roles(...auditPermissions['audit.export'])
   @Audited('audit.export', noSubjects)
   @Reserved('bulk')
   @Streams(200, 'application/x-ndjson')

@@ -1,1 +1,2 @@
 export { AuditLogModule } from './audit.module';
+export { auditPermissions } from './audit.permissions';

@@ -12,6 +12,7 @@ import {
   Tenant,
 } from '../../policy';
 import { aboutAll, aboutOne } from './bookings.audit';
+import { bookingPermissions } from './bookings.permissions';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails, AppointmentView } from './dto/appointment.view';
 import { BookAppointment, RescheduleAppointment } from './dto/book-appointment.dto';
@@ -21,13 +22,13 @@ const appointmentId = { name: 'id', example: 'appt_01jz0000000000000000000001' }
 
 @Controller('appointments')
 @Tenant('practice')
-@Roles('scheduling_agent', 'practice_admin')
 @Reserved('critical')
 export class BookingsController {
   constructor(private readonly bookings: BookingsService) {}
 
   @Post()
   @ApiOperation({ summary: 'Book an appointment' })
+  @Roles(...bookingPermissions['appointments.book'])
   @Audited('appointment.book', aboutOne)
   @Idempotent()
   @Responds(201, AppointmentView)
@@ -37,8 +38,8 @@ export class BookingsController {
 
   @Get()
   @ApiOperation({ summary: 'List appointments' })
+  @Roles(...bookingPermissions['appointments.list'])
   @Audited('appointment.list', aboutAll)
-  @Roles('scheduling_agent', 'provider', 'practice_admin')
   @Responds(200, pageOf(AppointmentDetails))
   list(@CurrentCaller() caller: Caller, @Query() query: ListAppointments) {
     return this.bookings.list(caller, query);
@@ -46,8 +47,8 @@ export class BookingsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get an appointment' })
+  @Roles(...bookingPermissions['appointments.read'])
   @Audited('appointment.read', aboutOne)
-  @Roles('scheduling_agent', 'provider', 'practice_admin')
   @ApiParam(appointmentId)
   @Responds(200, AppointmentDetails)
   get(@CurrentCaller() caller: Caller, @Param('id') id: string) {
@@ -56,6 +57,7 @@ export class BookingsController {
 
   @Post(':id/cancel')
   @ApiOperation({ summary: 'Cancel an appointment' })
+  @Roles(...bookingPermissions['appointments.cancel'])
   @Audited('appointment.cancel', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)
@@ -66,6 +68,7 @@ export class BookingsController {
 
   @Post(':id/reschedule')
   @ApiOperation({ summary: 'Move an appointment to another slot' })
+  @Roles(...bookingPermissions['appointments.reschedule'])
   @Audited('appointment.reschedule', aboutOne)
   @Idempotent()
   @ApiParam(appointmentId)

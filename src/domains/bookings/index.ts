@@ -1,1 +1,2 @@
 export { BookingsModule } from './bookings.module';
+export { bookingPermissions } from './bookings.permissions';

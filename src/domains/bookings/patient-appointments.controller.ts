@@ -11,7 +11,7 @@ import {
   Roles,
   Tenant,
 } from '../../policy';
-import { rolesFor } from '../patients';
+import { patientPermissions } from '../patients';
 import { aboutAll } from './bookings.audit';
 import { BookingsService } from './bookings.service';
 import { AppointmentDetails } from './dto/appointment.view';
@@ -24,7 +24,7 @@ export class PatientAppointmentsController {
 
   @Get()
   @ApiOperation({ summary: 'List a patient’s appointments' })
-  @Roles(...rolesFor('patients.appointments'))
+  @Roles(...patientPermissions['patients.appointments'])
   @Audited('appointment.list', aboutAll)
   @ApiParam({ name: 'id', example: 'pat_01jz0000000000000000000001' })
   @Responds(200, pageOf(AppointmentDetails))

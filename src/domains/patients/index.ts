@@ -1,4 +1,4 @@
 export { PatientForeign } from './patients.errors';
 export { PatientsModule } from './patients.module';
 export { PatientsService } from './patients.service';
-export { rolesFor } from './patients.permissions';
+export { patientPermissions } from './patients.permissions';

@@ -15,7 +15,7 @@ import {
 import { ListPatients } from './dto/list-patients.query';
 import { PatientView } from './dto/patient.view';
 import { CreatePatient, UpdatePatient } from './dto/save-patient.dto';
-import { rolesFor } from './patients.permissions';
+import { patientPermissions } from './patients.permissions';
 import { PatientsService } from './patients.service';
 
 const patientId = { name: 'id', example: 'pat_01jz0000000000000000000001' };
@@ -27,7 +27,7 @@ export class PatientsController {
 
   @Get()
   @ApiOperation({ summary: 'List patients, or search them by name, phone or date of birth' })
-  @Roles(...rolesFor('patients.search'))
+  @Roles(...patientPermissions['patients.search'])
   @Audited('patient.search', idsOf)
   @Responds(200, pageOf(PatientView))
   list(@CurrentCaller() caller: Caller, @Query() query: ListPatients) {
@@ -36,7 +36,7 @@ export class PatientsController {
 
   @Post()
   @ApiOperation({ summary: 'Create a patient' })
-  @Roles(...rolesFor('patients.create'))
+  @Roles(...patientPermissions['patients.create'])
   @Audited('patient.create', idOf)
   @Idempotent()
   @Responds(201, PatientView)
@@ -46,7 +46,7 @@ export class PatientsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'Get a patient' })
-  @Roles(...rolesFor('patients.read'))
+  @Roles(...patientPermissions['patients.read'])
   @Audited('patient.read', idOf)
   @ApiParam(patientId)
   @Responds(200, PatientView)
@@ -56,7 +56,7 @@ export class PatientsController {
 
   @Patch(':id')
   @ApiOperation({ summary: 'Change a patient' })
-  @Roles(...rolesFor('patients.update'))
+  @Roles(...patientPermissions['patients.update'])
   @Audited('patient.update', idOf)
   @ApiParam(patientId)
   @Responds(200, PatientView)
