@@ -31,6 +31,11 @@ describe('the census of all routes', () => {
     expect(open.map(({ name }) => name)).toEqual([]);
   });
 
+  it('audits everything that is done without a tenant, but for what is public', () => {
+    const silent = routes.all().filter((route) => route.crossTenant && route.method !== 'GET' && !route.audited);
+    expect(silent.map(({ name }) => name)).toEqual([]);
+  });
+
   it('binds every idempotent route to a tenant', () => {
     const unbound = routes.all().filter(({ idempotent, tenant }) => idempotent && tenant === undefined);
     expect(unbound.map(({ name }) => name)).toEqual([]);

@@ -1,20 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Answer, call, tokenFor } from './support/api';
-import { builtDir, runDir } from './support/places';
+import { type Breach, BrokenBuilds } from './support/broken-build';
 import type { GateProcess } from './support/process';
 import { seedSubjects } from './support/route-requests';
 import { World } from './support/world';
-
-/** What is broken on purpose in a copy of the build. */
-interface Breach {
-  readonly files: RegExp;
-  readonly text: RegExp;
-  readonly by: string;
-  /** How many places it breaks at least: a build that it does not fit any more fails the test. */
-  readonly places: number;
-}
 
 const breaches = {
   /** The claim: the transaction is told another tenant than the token's. */
@@ -41,28 +30,9 @@ const breaches = {
 } satisfies Record<string, Breach>;
 type BreachName = keyof typeof breaches;
 
-const copies = join(runDir, 'walls');
-
-async function brokenBuild(names: readonly BreachName[]): Promise<string> {
-  const dist = join(copies, names.join('-') || 'whole');
-  await mkdir(copies, { recursive: true });
-  await cp(builtDir, dist, { recursive: true, filter: (path) => !path.endsWith('.map') });
-  const all = (await readdir(dist, { recursive: true })).map((path) => path.replaceAll('\\', '/'));
-  for (const name of names) {
-    const { files, text, by, places } = breaches[name];
-    let broken = 0;
-    for (const path of all.filter((candidate) => files.test(candidate))) {
-      const before = await readFile(join(dist, path), 'utf8');
-      const after = before.replace(text, () => {
-        broken += 1;
-        return by;
-      });
-      await writeFile(join(dist, path), after);
-    }
-    if (broken < places) throw new Error(`The breach "${name}" fits ${broken} places of the build, not ${places}`);
-  }
-  return dist;
-}
+const copies = new BrokenBuilds('walls');
+const brokenBuild = (names: readonly BreachName[]) =>
+  copies.make(Object.fromEntries(names.map((name) => [name, breaches[name]])));
 
 const tenantTables = ['patients', 'appointments', 'slots', 'patient_search_terms'];
 
@@ -125,7 +95,7 @@ describe('each wall holds alone', () => {
   afterEach(() => rowSecurity('whole'));
   afterAll(async () => {
     await world.end();
-    await rm(copies, { recursive: true, force: true });
+    await copies.remove();
   });
 
   it.each<[string, readonly BreachName[], 'whole' | 'open']>([

@@ -2,6 +2,7 @@ import { Test } from '@nestjs/testing';
 import { AppModule } from '../src/app.module';
 import { ownWorkspace } from '../src/domains/messaging/own-workspace';
 import { Config } from '../src/platform/config';
+import { type Role, roles } from '../src/policy/auth/caller';
 import { type RoutePolicies, Routes } from '../src/policy/routes';
 import { call } from './support/api';
 import type { GateProcess } from './support/process';
@@ -47,6 +48,8 @@ describe('every method of a workspace, about what is its own and what is another
   let routes: readonly RoutePolicies[];
   let close: () => Promise<void>;
   let made = 0;
+  /** Callers of a practice, by role. */
+  const strangers = new Map<Role, string>();
 
   beforeAll(async () => {
     world = await World.create();
@@ -68,6 +71,8 @@ describe('every method of a workspace, about what is its own and what is another
       .filter(({ tenant }) => tenant === 'workspace');
     close = () => module.close();
     gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000' });
+    const claims = { workspace_id: undefined, practice_id: 'practice_p001', client_id: 'app_both' };
+    for (const role of roles) strangers.set(role, await botToken(gate, ours, { ...claims, role }));
   });
   afterAll(async () => {
     await close();
@@ -109,8 +114,8 @@ describe('every method of a workspace, about what is its own and what is another
       for (const route of routesOf(method)) {
         const given = caseOf(method).arguments('ours');
         expect((await ask(route, given, undefined)).body).toEqual({ ok: false, error: 'not_authed' });
-        const stranger = await ask(route, given, await bot({ workspace_id: undefined, practice_id: 'practice_p001' }));
-        expect(stranger.body).toEqual({ ok: false, error: 'invalid_auth' });
+        for (const [role, token] of strangers)
+          expect([role, (await ask(route, given, token)).body]).toEqual([role, { ok: false, error: 'invalid_auth' }]);
         if (!route.scopes) continue;
         const { body } = await ask(route, given, await bot({ scope: 'accounts:read' }));
         expect(body).toEqual({

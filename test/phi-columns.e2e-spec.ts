@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { call, tokenFor } from './support/api';
+import { type Breach, BrokenBuilds } from './support/broken-build';
 import { ada, patientsAs } from './support/patients';
 import type { GateProcess } from './support/process';
 import { runProgram } from './support/program';
@@ -14,10 +16,36 @@ import { World } from './support/world';
 const marker = 'Quartz-Umbrella';
 const marked = new RegExp(`${marker}|5432109876|quartzumbrella`, 'i');
 
+const statements = /^domains\/patients\/patients\.statements\.js$/;
+/** Somebody puts the column into the entity: every statement of patients gives it. */
+const selected = {
+  columns: {
+    files: statements,
+    text: /p\.id, p\.practice_id AS "practiceId"/g,
+    by: 'p.id, p.diagnosis, p.practice_id AS "practiceId"',
+    places: 1,
+  },
+  stored: {
+    files: statements,
+    text: /p\.practice_id, p\.id, p\.first_name/g,
+    by: 'p.diagnosis, p.practice_id, p.id, p.first_name',
+    places: 1,
+  },
+} satisfies Record<string, Breach>;
+/** The answer's allow-list lets everything through. */
+const everything = {
+  files: /^policy\/responses\/response\.policy\.js$/,
+  text: /JSON\.stringify\(.*pickerOf\)?\(answer\.view\)\(result\)\)/g,
+  by: 'JSON.stringify(result)',
+  places: 1,
+} satisfies Breach;
+
 describe('a column of PHI that is added to patients, appointments and slots', () => {
   let world: World;
   let gate: GateProcess;
   let folder: string;
+  let dist: string;
+  const builds = new BrokenBuilds('columns');
   let token: string;
   const said: string[] = [];
 
@@ -48,17 +76,27 @@ describe('a column of PHI that is added to patients, appointments and slots', ()
            ADD COLUMN history jsonb NOT NULL DEFAULT '{"${marker}": ["${marker}"]}'`,
       );
     }
-    gate = await world.start({ LOG_LEVEL: 'trace' });
+    dist = await builds.make(selected);
+    gate = await world.start({ LOG_LEVEL: 'trace' }, dist);
     token = await tokenOf('ours', 'practice_admin');
   }, 60_000);
   afterAll(async () => {
     await world.end();
-    await rm(folder, { recursive: true, force: true });
+    await Promise.all([builds.remove(), rm(folder, { recursive: true, force: true })]);
   });
 
-  it('is in the rows, and in no answer, refusal or failure', async () => {
-    const [row] = await world.sql<{ text: string }>(`SELECT p::text AS text FROM patients p WHERE id = 'pat_ours1'`);
-    expect(row?.text).toMatch(marked);
+  it('is in the rows and in what the repository gives, and in no answer, refusal or failure', async () => {
+    const { one, list } = createRequire(join(dist, 'main.js'))('./domains/patients/patients.statements.js') as {
+      one: { text: string };
+      list: { first: { text: string } };
+    };
+    for (const [{ text }, value] of [
+      [one, 'pat_ours1'],
+      [list.first, 1],
+    ] as const) {
+      const [row] = await world.sql<{ diagnosis?: string }>(text, ['practice_ours', value]);
+      expect(row?.diagnosis).toBe(marker);
+    }
     const patients = patientsAs(gate, token);
     const post = (path: string, body?: unknown) =>
       call(gate, path, { token, method: 'POST', body, headers: { 'idempotency-key': randomUUID() } });
@@ -86,6 +124,14 @@ describe('a column of PHI that is added to patients, appointments and slots', ()
     await world.sql('ALTER TABLE patients DROP CONSTRAINT fails');
     await keep(call(gate, '/metrics'), 200);
     expect(said.join('\n')).not.toMatch(marked);
+  });
+
+  it('leaves where nothing is listed that may, so that what is above can fail', async () => {
+    const unlisted = await builds.make({ ...selected, unlisted: everything });
+    const open = await world.start({ GATEHOUSE_ROLE: 'api' }, unlisted);
+    for (const path of ['/patients/pat_ours1', '/patients'])
+      expect((await call(open, path, { token })).text).toMatch(marked);
+    await open.end();
   });
 
   it('cannot be searched by', async () => {

@@ -110,6 +110,8 @@ describe('the data of a practice', () => {
         expect(row[tenantColumns[table] ?? '']).toBe(ours.id);
       }
       expect(counts).toEqual(await countsOf(ours.id));
+      const told = `SELECT body ->> 'actor' AS actor, outcome FROM audit_entries WHERE practice_id = $1 AND action = 'tenant.export'`;
+      expect(await world.sql(told, [ours.id])).toEqual([{ actor: 'program', outcome: 'allowed' }]);
       expect(Object.values(counts).every((count) => count > 0)).toBe(true);
       const full = lines.find(({ table, row }) => table === 'patients' && row.last_name === 'Núñez');
       expect(full?.row).toMatchObject({ ssn: '000123456', notes: `A note of ${ours.id}\n“quoted”` });

@@ -59,7 +59,7 @@ export interface Outcome {
 }
 
 interface Asked {
-  readonly kind: 'own' | 'unknown' | 'foreign' | 'abandoned' | 'stuck';
+  readonly kind: 'own' | 'changed' | 'unknown' | 'foreign' | 'abandoned' | 'stuck';
   readonly path: string;
   /** Rows of the answer, where there must be one. */
   readonly rows?: number;
@@ -69,6 +69,7 @@ interface Asked {
 /** What each kind is answered where nothing failed: another one means that somebody was taken for somebody else. */
 const statusOf: Readonly<Record<Asked['kind'], number>> = {
   own: 200,
+  changed: 200,
   abandoned: 200,
   stuck: 504,
   foreign: 403,
@@ -94,6 +95,7 @@ function asked(i: number, p: number): Asked {
     [`/appointments/appt_l${p}x${a}`, 1],
   ];
   const turn = i % 20;
+  if (turn === 16) return { kind: 'changed', path: `/patients/pat_l${p}x${n}`, rows: 1, method: 'PATCH' };
   if (turn === 17) return { kind: 'unknown', path: `/patients/pat_l${p}x${patientsEach + 1 + n}` };
   if (turn === 18) {
     const paths = [
