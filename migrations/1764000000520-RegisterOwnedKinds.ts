@@ -19,9 +19,14 @@ export class RegisterOwnedKinds1764000000520 implements MigrationInterface {
         BEGIN
           IF NOT EXISTS (
             SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-            WHERE i.indrelid = relation AND a.attname = 'id'
+            WHERE i.indrelid = relation AND a.attname = 'id' AND i.indisvalid AND i.indpred IS NULL
           ) THEN
             RAISE EXCEPTION 'The table % needs an index that begins with id, by which its owners are found', relation;
+          END IF;
+          IF EXISTS (
+            SELECT FROM pg_attribute WHERE attrelid = relation AND attname IN ('id', 'practice_id') AND atttypid <> 'text'::regtype
+          ) THEN
+            RAISE EXCEPTION 'The id and the practice_id of % are to be text, as they are asked for', relation;
           END IF;
           EXECUTE format('GRANT SELECT (id, practice_id) ON %s TO gatehouse_lookup', relation);
           IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = relation AND polname = 'lookup') THEN

@@ -9,7 +9,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /**
  * `npm run audit:verify [-- --practice practice_p001] [--without-anchors] [--index]`: whether the audit log is as it was
- * written; with `--index`, whether searches by subject find what it says, too. Exits 1
+ * written; with `--index`, whether searches find what it says, too. Exits 1
  * and names the first entry of each chain that is not; exits 1 for a practice of which there are neither entries nor anchors,
  * and where there are no anchors to compare with, unless told that there are none.
  */

@@ -53,10 +53,13 @@ describe('the kinds of things that a practice owns', () => {
 
   it.each([
     ['a table whose ids no index begins with', 'PRIMARY KEY (practice_id, id)', 'memo_', /needs an index/],
+    ['a table whose ids are no text', 'UNIQUE (id), CHECK (true)', 'memo_', /are to be text/, 'uuid'],
+    ['a table whose index has not all ids', 'CHECK (true)', 'memo_', /needs an index/],
     ['a prefix that no id has', 'UNIQUE (id)', 'Memo', /check constraint/],
     ['a prefix that another kind has', 'UNIQUE (id)', 'pat_', /duplicate key/],
-  ])('refuse %s', async (_, key, prefix, why) => {
-    await owner.query(`BEGIN; CREATE TABLE memos (practice_id text NOT NULL, id text NOT NULL, ${key})`);
+  ])('refuse %s', async (_, key, prefix, why, type = 'text') => {
+    await owner.query(`BEGIN; CREATE TABLE memos (practice_id text NOT NULL, id ${type} NOT NULL, ${key})`);
+    await owner.query(`CREATE INDEX ON memos (id) WHERE id IS NULL`);
     await expect(owner.query(`SELECT register_owned_kind($1, 'memo', 'memos')`, [prefix])).rejects.toThrow(why);
     await owner.query('ROLLBACK');
   });

@@ -167,6 +167,17 @@ describe('a request for another practice’s patient', () => {
     await settled();
   });
 
+  it('pages for an attempt that failed before anybody looked whose it was', async () => {
+    const claims = { sub: 'user_hasty', practice_id: ours.id, role: 'scheduling_agent', usage_plan: 'internal' };
+    const token = await tokenFor(api, claims);
+    const body = { patientId: 'pat_nobody1', slotId: theirs.slots[0], type: 'follow_up' };
+    const booking = { token, body, headers: { 'idempotency-key': 'a-hasty-attempt' } };
+    expect((await call(api, '/appointments', booking)).status).toBe(404);
+    await told('user_hasty', 1);
+    await settled();
+    expect(countsOf('user_hasty')).toEqual([1]);
+  });
+
   it('finds out whose it was once Postgres answers again, and pages nobody for an id that another practice made up', async () => {
     const claims = { sub: 'user_waiting', practice_id: ours.id, role: 'security_officer', usage_plan: 'internal' };
     const token = await tokenFor(api, claims);

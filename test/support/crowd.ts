@@ -95,7 +95,7 @@ function asked(i: number, p: number): Asked {
     [`/appointments/appt_l${p}x${a}`, 1],
   ];
   const turn = i % 20;
-  if (turn === 16) return { kind: 'changed', path: `/patients/pat_l${p}x${n}`, rows: 1, method: 'PATCH' };
+  if (i % 40 === 16) return { kind: 'changed', path: `/patients/pat_l${p}x${n}`, rows: 1, method: 'PATCH' };
   if (turn === 17) return { kind: 'unknown', path: `/patients/pat_l${p}x${patientsEach + 1 + n}` };
   if (turn === 18) {
     const paths = [

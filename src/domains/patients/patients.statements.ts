@@ -46,11 +46,10 @@ function pages(name: string, { asked, before = '', from, condition = '', rows }:
   const page = (behind: string) =>
     rows === 'whole'
       ? placed(stored, behind)
-      : `SELECT ${stored} FROM (${placed('p.practice_id, p.id', behind)}) place
-         JOIN patients p ON p.practice_id = place.practice_id AND p.id = place.id`;
+      : `SELECT ${stored} FROM (${placed('p.id', behind)}) place JOIN patients p ON p.practice_id = $1 AND p.id = place.id`;
   // The visits of all patients of a page are looked up at once, in half the time of one after the other.
   const text = (behind: string) => `
-    WITH ${before} page AS MATERIALIZED (${page(behind)}), visits AS (
+    WITH ${before} page AS MATERIALIZED (${page(behind)}), visits AS MATERIALIZED (
       SELECT a.patient_id, ${visitTimes} AND a.patient_id = ANY (ARRAY(SELECT id FROM page)) GROUP BY a.patient_id
     )
     SELECT ${columns} FROM page p LEFT JOIN visits ON visits.patient_id = p.id ORDER BY p.last_name, p.first_name, p.id`;

@@ -103,7 +103,7 @@ export const variables = {
   DATABASE_PREPARED_STATEMENTS: required(
     'on',
     flag,
-    'off behind a pooler in transaction mode that cannot track them (PgBouncer before 1.21)',
+    'off behind a pooler in transaction mode, unless it tracks them (PgBouncer 1.21) and their names may be guessed (decision 5)',
   ),
 
   REDIS_URL: optional(url('redis:', 'rediss:'), 'Redis 7 or later; unset: embedded'),

@@ -50,6 +50,37 @@ describe('the connections of a pool', () => {
     await several.close();
   });
 
+  it.each([
+    `SET DateStyle = 'SQL, DMY'`,
+    `SET client_encoding = 'LATIN1'`,
+    `SET TimeZone = 'Asia/Tokyo'`,
+    `SET search_path = pg_catalog`,
+    `DO $$ BEGIN SET standard_conforming_strings = off; END $$`,
+  ])('end with a session that somebody changed: %s', async (change) => {
+    const pid = statement<{ pid: number }>('test.pid', 'SELECT pg_backend_pid() AS pid');
+    const [before] = await connections.query(pid, [], 'standard');
+    await connections.query(statement('test.change', change), [], 'standard').catch(() => undefined);
+    const [after] = await connections.query(pid, [], 'standard');
+    expect(after?.pid).not.toBe(before?.pid);
+    expect((await connections.query(pid, [], 'standard'))[0]?.pid).toBe(after?.pid);
+  });
+
+  it('have what the application means, whatever somebody set for their role', async () => {
+    const asked = statement<{ durable: string; style: string; logged: string }>(
+      'test.settings',
+      `SELECT current_setting('synchronous_commit') AS durable, current_setting('DateStyle') AS style,
+              current_setting('log_parameter_max_length_on_error') AS logged`,
+    );
+    const runtime = await world.runtimeClient();
+    const own = ['synchronous_commit = off', `DateStyle = 'SQL, DMY'`, 'log_parameter_max_length_on_error = -1'];
+    for (const setting of own) await runtime.query(`ALTER ROLE CURRENT_USER SET ${setting}`);
+    const fresh = new Connections({ ...connections.settings, applicationName: 'test-settings' });
+    expect(await fresh.query(asked, [], 'standard')).toEqual([{ durable: 'on', style: 'ISO, MDY', logged: '0' }]);
+    await fresh.close();
+    await runtime.query('ALTER ROLE CURRENT_USER RESET ALL');
+    await runtime.end();
+  });
+
   it('plan for an index while its table is small: the plan is kept when it is not any more', async () => {
     await world.sql(
       `CREATE TABLE small_yet AS SELECT 'a' AS id; ALTER TABLE small_yet ADD PRIMARY KEY (id);

@@ -7,6 +7,7 @@ import { exchange } from './exchange';
 import type { Statement } from './statement';
 import type { TenantSigner } from './tenant-signer';
 import { WaitingLine } from './waiting-line';
+import { WatchedClient } from './watched-client';
 
 export interface ConnectionSettings {
   readonly url: string;
@@ -34,6 +35,8 @@ const connectTimeoutMs = 3_000;
  * has its index, and what has none is read whole all the same, without compiling it each time.
  */
 const planning = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
+/** Whatever is set for the role, which may set it for itself. */
+const asMeant = '-c synchronous_commit=on -c DateStyle=ISO,MDY -c log_parameter_max_length_on_error=0';
 
 /** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
 export class Connections {
@@ -54,9 +57,11 @@ export class Connections {
       min: settings.shares.reservedForCritical,
       pipeline: true,
       // A pooler in transaction mode refuses start-up parameters; there the limit is set in each transaction.
-      ...(settings.preparedStatements ? { statement_timeout: settings.statementTimeoutMs, options: planning } : {}),
+      ...(settings.preparedStatements
+        ? { statement_timeout: settings.statementTimeoutMs, options: `${planning} ${asMeant}` }
+        : {}),
     };
-    this.pool = new pg.Pool(config);
+    this.pool = new pg.Pool({ ...config, Client: WatchedClient });
     this.pool.on('error', () => undefined); // told below, by the client itself
     // The pool listens only while a client is idle; a connection that breaks in use would end the process otherwise. What
     // ran on it is told by its own rejection.

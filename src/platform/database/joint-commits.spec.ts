@@ -17,6 +17,11 @@ const add = statement<{ id: string; transaction: string; list: string }>(
    RETURNING id, list, pg_current_xact_id()::text AS transaction`,
 );
 const addChecked = statement<{ id: string }>('test.add-checked', `${add.text}, 1 / length($2)`);
+const keepCursor = statement(
+  'test.keep-cursor',
+  `DECLARE kept CURSOR WITH HOLD FOR SELECT current_setting('gatehouse.tenant', true) AS signed, list FROM joint`,
+);
+const fetchCursor = statement<{ signed: string; list: string }>('test.fetch-cursor', 'FETCH ALL FROM kept');
 const endSession = statement('test.end-session', 'SELECT pg_terminate_backend(pg_backend_pid())');
 
 describe.each([
@@ -37,7 +42,7 @@ describe.each([
     await world.sql(`
       CREATE TABLE joint (tenant text NOT NULL, id text PRIMARY KEY, list text NOT NULL DEFAULT '');
       ALTER TABLE joint ENABLE ROW LEVEL SECURITY;
-      CREATE POLICY tenant ON joint USING (tenant = (SELECT gatehouse_tenant()));
+      CREATE POLICY tenant ON joint USING (tenant = gatehouse_tenant());
       GRANT SELECT, UPDATE ON joint TO gatehouse_app`);
   });
   beforeEach(async () => {
@@ -94,6 +99,19 @@ describe.each([
     expect(found.map((rows) => rows.length)).toEqual([1, 0, 0, 1]);
     expect((await lists()).get('01')).toBe('');
     expect((await lists()).get('03')).toBe('');
+  });
+
+  it('shows nothing of the others to a cursor that one of them keeps', async () => {
+    const one = connect(1);
+    const jointly = new JointCommits(one);
+    const opened = [
+      jointly.commit(keepCursor, [], '00', optionsOf('00')),
+      commit('01', 'secret', jointly),
+      commit('02', 'secret', jointly),
+    ];
+    await Promise.all(opened);
+    expect(await jointly.commit(fetchCursor, [], '00', optionsOf('00'))).toEqual([]);
+    await one.close();
   });
 
   it('of one row keeps, in one transaction, the order in which it came', async () => {

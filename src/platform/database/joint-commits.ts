@@ -3,7 +3,7 @@ import pg from 'pg';
 import { connectionWaitMs, type Connections, RUNTIME_CONNECTIONS } from './connections';
 import { asError, DatabaseBusy, DatabaseUnavailable, StatementCancelled } from './database.errors';
 import { exchange, type Part } from './exchange';
-import { type Companion, enteringJointly, partOf } from './message';
+import { type Companion, enteringJointly, leave, partOf } from './message';
 import type { Statement } from './statement';
 import { entering, Transaction, type TransactionOptions } from './transaction';
 
@@ -159,6 +159,7 @@ export class JointCommits {
     let refused: number | undefined;
     try {
       const parts = batch.flatMap((change, place) => this.partsOf(change, place === 0));
+      parts.push(partOf(leave, [], false, this.connections.settings.preparedStatements));
       const limitMs = 2 * this.connections.settings.statementTimeoutMs;
       const found = await exchange(client, { parts, limitMs, onRefused: (part) => (refused = part >> 1) });
       batch.forEach(({ resolve }, place) => resolve(found[2 * place + 1] ?? []));

@@ -28,13 +28,25 @@ export interface Message {
   readonly limitMs?: number;
 }
 
-/** What a transaction begins with: itself, the tenant whose rows it sees, and the promise to change none. */
+const isSigned = `CASE WHEN $1 <> '' AND gatehouse_tenant() IS NULL THEN refuse_tenant() END`;
+/**
+ * What a transaction begins with: itself, the tenant whose rows it sees, and the promise to change none. Policies show nothing
+ * to a tenant that nobody signed, and do not fail; that is asked here. What somebody may have changed for the session, and
+ * Postgres does not report, is as it should be: values are not logged, commits are durable.
+ */
 export const begin = { name: 'gatehouse.begin', text: 'BEGIN', values: [] } as const;
-export const enter = { name: 'gatehouse.enter', text: `SELECT set_config('gatehouse.tenant', $1, true)` } as const;
+export const enter = {
+  name: 'gatehouse.enter',
+  text: `SELECT set_config('gatehouse.tenant', $1, true), ${isSigned},
+    set_config('log_parameter_max_length_on_error', '0', true), set_config('synchronous_commit', 'on', true)`,
+} as const;
 export const enterReading = {
   name: 'gatehouse.enter-reading',
-  text: `SELECT set_config('gatehouse.tenant', $1, true), set_config('transaction_read_only', 'on', true)`,
+  text: `SELECT set_config('gatehouse.tenant', $1, true), ${isSigned},
+    set_config('log_parameter_max_length_on_error', '0', true), set_config('transaction_read_only', 'on', true)`,
 } as const;
+/** What ends one: a cursor that is kept past it runs then, and would see what belongs to the last tenant of it. */
+export const leave = { name: 'gatehouse.leave', text: `SELECT set_config('gatehouse.tenant', '', true)` } as const;
 /** What begins a joint transaction: as `enter`, and what waits for a lock for longer than others should wait for it is given up. */
 export const enteringJointly = ({ name, text, values }: Companion): Companion => ({
   name: `${name}-jointly`,

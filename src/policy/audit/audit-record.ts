@@ -71,7 +71,9 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
   /** What the domain could not do on an audited route, such as an id that nobody has; in the background. */
   failed({ request }: Passage, { action }: Audit, error: DomainError): void {
     const subjects = namedBy(request);
-    void this.trail.offer(entryOf(request.gate, { action, outcome: 'failed', code: error.code, subjects }));
+    const entry = entryOf(request.gate, { action, outcome: 'failed', code: error.code, subjects });
+    void this.trail.offer(entry);
+    this.lookUp(request, entry);
   }
 
   /**
@@ -89,9 +91,14 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     const action = route?.audited?.action ?? plainAction;
     const entry = entryOf(gate, { action, outcome: 'refused', code: problem.code, subjects: namedBy(request) });
     if (error instanceof ForeignTenant) return this.trail.offer(this.attempted(entry, error), { urgent: true });
-    const ids = [...new Set(askedFor(request).filter((value) => this.kinds.isOwned(value)))];
-    if (ids.length > 0) this.refusedSubjects.add({ ids, practice: caller.practiceId, entry });
+    this.lookUp(request, entry);
     return this.repeated.count(entry) ? undefined : this.trail.offer(entry);
+  }
+
+  /** Finds out later whether something that it named is another practice's, which nobody has looked at. */
+  private lookUp(request: Refused, entry: AuditEntry): void {
+    const ids = [...new Set(askedFor(request).filter((value) => this.kinds.isOwned(value)))];
+    if (ids.length > 0) this.refusedSubjects.add({ ids, practice: request.gate.caller?.practiceId, entry });
   }
 
   /** Counts and logs a cross-practice attempt, and says what its entry does. */

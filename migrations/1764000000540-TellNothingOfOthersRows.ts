@@ -1,0 +1,80 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/**
+ * A sub-select that a row is compared with runs when the first row gets there, and conditions that are leakproof and cheap come
+ * before the policy's. Whether it failed, or was seen to run in a plan, told whether there was such a row, whoever's it was. A
+ * function that never fails, and stands in no plan by itself, tells nothing; and tables that are joined by the tenant ask once.
+ */
+export class TellNothingOfOthersRows1764000000540 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(String.raw`
+      GRANT CREATE ON SCHEMA public TO gatehouse_lookup;
+      SET LOCAL ROLE gatehouse_lookup;
+
+      -- The tenant that the setting names, by a code that nobody has remembered; NULL where none of the keys made it.
+      CREATE FUNCTION computed_tenant() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+        SET search_path = pg_catalog, pg_temp AS $$
+      DECLARE
+        said CONSTANT text := current_setting('gatehouse.tenant', true);
+        name CONSTANT text := split_part(said, '~', 1);
+        message bytea;
+      BEGIN
+        IF said IS NULL OR said = '' THEN RETURN NULL; END IF;
+        message := convert_to(name, 'UTF8');
+        PERFORM FROM public.tenant_keys
+          WHERE name || '~' || encode(sha256(outer_pad || sha256(inner_pad || message)), 'hex') = said;
+        IF FOUND THEN RETURN name; END IF;
+        RETURN NULL;
+      END $$;
+      REVOKE ALL ON FUNCTION computed_tenant() FROM PUBLIC;
+
+      -- The tenant that the setting names, NULL where it names none that was signed. Policies compare each row's with it. It must
+      -- not fail, nor be a sub-select in the policy: a row of another's that gets there would be heard of. Bound as it is made,
+      -- so that no search_path means anything to it; without one of its own, which would cost as much as it does.
+      CREATE OR REPLACE FUNCTION gatehouse_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
+        BEGIN ATOMIC
+          SELECT coalesce(
+            (SELECT tenant FROM public.tenant_codes WHERE signed = current_setting('gatehouse.tenant', true)),
+            public.computed_tenant()
+          );
+        END;
+      ALTER FUNCTION gatehouse_tenant() RESET ALL;
+
+      -- What a process's transaction is begun with, lest it read nothing where it meant to read a tenant's.
+      CREATE FUNCTION refuse_tenant() RETURNS text LANGUAGE plpgsql AS $$
+      BEGIN
+        RAISE EXCEPTION 'The tenant of this transaction is not signed by the application' USING ERRCODE = 'insufficient_privilege';
+      END $$;
+
+      RESET ROLE;
+      REVOKE CREATE ON SCHEMA public FROM gatehouse_lookup;
+
+      -- For migrations, once a table whose rows belong to a practice or to a workspace: each transaction sees and writes the
+      -- rows of its own tenant alone, the owner's, too.
+      CREATE FUNCTION keep_to_tenant(relation regclass, tenant_column name) RETURNS void
+        LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+        BEGIN
+          EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', relation);
+          EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', relation);
+          EXECUTE format('CREATE POLICY tenant ON %s USING (%I = public.gatehouse_tenant())', relation, tenant_column);
+        END $$;
+      REVOKE ALL ON FUNCTION keep_to_tenant(regclass, name) FROM PUBLIC;
+
+      DO $$
+      DECLARE
+        policy record;
+        asked CONSTANT text := '\( SELECT transaction_tenant\.tenant\s+FROM transaction_tenant\)';
+      BEGIN
+        FOR policy IN SELECT tablename, policyname, qual FROM pg_policies WHERE schemaname = 'public' AND qual ~ asked LOOP
+          EXECUTE format('ALTER POLICY %I ON %I USING (%s)', policy.policyname, policy.tablename,
+            regexp_replace(policy.qual, asked, 'public.gatehouse_tenant()'));
+        END LOOP;
+      END $$;
+      DROP VIEW transaction_tenant;
+    `);
+  }
+
+  down(): Promise<void> {
+    return Promise.reject(new Error('Nobody is told of rows that are not his'));
+  }
+}
