@@ -130,6 +130,29 @@ async function checkAlerts(alerts) {
   }
 }
 
+/** `$PROMTOOL`, the machine's own, or that of Debian's package, unpacked and not installed; on other systems there may be none. */
+async function findPromtool() {
+  const cache = join(root, '.gatehouse', 'cache', 'promtool');
+  const unpacked = join(cache, 'root', 'usr', 'bin', 'promtool');
+  const here = [process.env.PROMTOOL, 'promtool', unpacked].find(
+    (command) => command && spawnSync(command, ['--version']).status === 0,
+  );
+  if (here) return here;
+  if (!(await exists('/etc/debian_version', ''))) {
+    process.stdout.write('No promtool is here: the alerts were not tested\n');
+    return undefined;
+  }
+  try {
+    const { unpackPackages } = require('../dist/platform/embedded/apt-packages.js');
+    const log = (line) => process.stdout.write(`${line}\n`);
+    await unpackPackages(cache, ['prometheus'], log, () => log('Fetching Debian’s promtool'));
+    return unpacked;
+  } catch (error) {
+    complaints.push(`no promtool (after npm run build, Debian's package prometheus is unpacked): ${error.message}`);
+    return undefined;
+  }
+}
+
 async function knownVariables() {
   return new Set(
     [...(await text('src/platform/config/variables.ts')).matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name]) => name),
@@ -143,8 +166,8 @@ async function sourceText() {
   return (await Promise.all(files.map((file) => text(join('src', file))))).join('\n');
 }
 
-async function exists(path) {
-  return (await text(path).catch((error) => (error.code === 'EISDIR' ? '' : undefined))) !== undefined;
+async function exists(path, base = root) {
+  return (await readFile(join(base, path), 'utf8').catch((error) => (error.code === 'EISDIR' ? '' : undefined))) !== undefined;
 }
 
 /** Names and phone numbers stand in URLs, and the image's own setting logs each of them. */
@@ -164,13 +187,15 @@ if (parse) {
 } else {
   process.stdout.write('No YAML parser is installed: docker-compose.yml and the alerts were not read\n');
 }
+const promtool = await findPromtool();
 for (const task of [
   ['check', 'rules', 'deploy/prometheus/alerts.yml'],
+  ['check', 'config', 'deploy/prometheus/prometheus.yml'],
   ['test', 'rules', 'deploy/prometheus/alerts.test.yml'],
 ]) {
-  const { status, error, stderr } = spawnSync('promtool', task, { cwd: root, encoding: 'utf8' });
-  if (error) process.stdout.write(`promtool ${task[0]}: not here\n`);
-  else if (status !== 0) complaints.push(`promtool: ${stderr}`);
+  if (promtool === undefined) break;
+  const { status, stdout, stderr, error } = spawnSync(promtool, task, { cwd: root, encoding: 'utf8' });
+  if (status !== 0) complaints.push(`promtool ${task.join(' ')}: ${error ?? stderr + stdout}`);
 }
 for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
 process.stdout.write(`${complaints.length} complaints\n`);
