@@ -153,6 +153,12 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
     ],
   ])) {
     const requests = everybody.map((headers, n) => ({ path: pathOf(n), headers }));
+    for (const { path, headers } of requests.slice(0, searches.length)) {
+      const found = /** @type {any} */ (
+        await (await fetch(`http://${ours.host}:${ours.port}${path}`, { headers })).json()
+      );
+      if (!(found.data?.length > 0)) throw new Error(`Nobody is found by ${path}`);
+    }
     const target = {
       host: ours.host,
       port: ours.port,
@@ -170,7 +176,7 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
     // messages and commits, so that the first is the more by far.
     for (const [share, ratePerSecond] of /** @type {const} */ ([
       [`${LOAD_SHARE * 100} % of ${Math.round(most)}/s`, Math.round(most * LOAD_SHARE)],
-      [`cores ${LOAD_SHARE * 100} % busy`, await rateOf(LOAD_SHARE, most / 2, openly)],
+      [undefined, await rateOf(LOAD_SHARE, most / 2, openly)],
     ])) {
       /** @type {number[]} */
       const busy = [];
@@ -185,8 +191,10 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
         return pgbenchP99({ ratePerSecond, warmupSeconds, seconds, script, url, clients: PEER_CLIENTS, variables });
       });
       const [late, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
+      const percent = Math.round(sample(busy).median * 100);
+      const where = share ?? `cores ${percent} % busy`;
       rows.push({
-        what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${ratePerSecond}/s (${share}): p99`,
+        what: `${what} over ${(PRACTICES * perPractice).toLocaleString('en')} patients, ${ratePerSecond}/s (${where}): p99`,
         unit: 'ms',
         ours: late,
         peer: `pgbench, same statements, ${PEER_CLIENTS} clients`,
@@ -203,11 +211,17 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
 }
 
 /**
- * The rate at which the cores are busy for `share` of the time.
+ * The rate at which the cores are busy for `share` of the time, within 2 of 100, or the one nearest to it of eight.
  * @param {number} share @param {number} first a rate to begin with @param {(rate: number) => Promise<{ machineBusy: number }>} run
  */
 async function rateOf(share, first, run) {
   let rate = first;
-  for (let step = 0; step < 3; step++) rate *= share / (await run(Math.round(rate))).machineBusy;
-  return Math.round(rate);
+  let nearest = { rate, off: Infinity };
+  for (let step = 0; step < 8 && nearest.off > 0.02; step++) {
+    const { machineBusy } = await run(Math.round(rate));
+    const off = Math.abs(machineBusy - share);
+    if (off < nearest.off) nearest = { rate, off };
+    rate *= share / machineBusy;
+  }
+  return Math.round(nearest.rate);
 }

@@ -114,7 +114,7 @@ export async function writeScript(what, file) {
 }
 
 /**
- * The same statement with and without row-level security, one after the other on one connection.
+ * A statement again and again on one connection.
  * @param {{ url: string, statement: 'one' | 'list' | 'search' }} config the role of `url` decides whether the policies hold
  */
 export async function create({ url, statement }) {
