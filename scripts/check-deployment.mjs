@@ -167,7 +167,10 @@ async function sourceText() {
 }
 
 async function exists(path, base = root) {
-  return (await readFile(join(base, path), 'utf8').catch((error) => (error.code === 'EISDIR' ? '' : undefined))) !== undefined;
+  return (
+    (await readFile(join(base, path), 'utf8').catch((error) => (error.code === 'EISDIR' ? '' : undefined))) !==
+    undefined
+  );
 }
 
 /** Names and phone numbers stand in URLs, and the image's own setting logs each of them. */
