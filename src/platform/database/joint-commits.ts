@@ -158,7 +158,7 @@ export class JointCommits {
     if (batch.length === 0) return false;
     let refused: number | undefined;
     try {
-      const parts = batch.flatMap((change, place) => this.partsOf(change, place === 0));
+      const parts = batch.flatMap((change) => this.partsOf(change));
       parts.push(partOf(leave, [], false, this.connections.settings.preparedStatements));
       const limitMs = 2 * this.connections.settings.statementTimeoutMs;
       const found = await exchange(client, { parts, limitMs, onRefused: (part) => (refused = part >> 1) });
@@ -183,9 +183,9 @@ export class JointCommits {
   }
 
   /** What tells Postgres of the tenant, and the statement. */
-  private partsOf({ entry, statement, values }: Change, isFirst: boolean): Part[] {
+  private partsOf({ entry, statement, values }: Change): Part[] {
     const { preparedStatements } = this.connections.settings;
-    const companion = isFirst ? enteringJointly(entry) : entry;
+    const companion = enteringJointly(entry);
     return [
       partOf(companion, companion.values, false, preparedStatements),
       partOf(statement, values, true, preparedStatements),

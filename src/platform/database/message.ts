@@ -46,11 +46,18 @@ export const enterReading = {
     set_config('log_parameter_max_length_on_error', '0', true), set_config('transaction_read_only', 'on', true)`,
 } as const;
 /** What ends one: a cursor that is kept past it runs then, and would see what belongs to the last tenant of it. */
-export const leave = { name: 'gatehouse.leave', text: `SELECT set_config('gatehouse.tenant', '', true)` } as const;
-/** What begins a joint transaction: as `enter`, and what waits for a lock for longer than others should wait for it is given up. */
+export const leave = {
+  name: 'gatehouse.leave',
+  text: `SELECT set_config('gatehouse.tenant', '', true), set_config('synchronous_commit', 'on', true)`,
+} as const;
+/**
+ * What stands before each change of a joint transaction: as `enter`, and what waits for a lock for longer than others should wait
+ * for it is given up. What one of the others may have changed until the end, which Postgres does not report then, is as it was.
+ */
 export const enteringJointly = ({ name, text, values }: Companion): Companion => ({
   name: `${name}-jointly`,
-  text: `${text}, set_config('lock_timeout', '50ms', true)`,
+  text: `${text}, set_config('lock_timeout', '50ms', true), set_config('client_encoding', 'UTF8', true),
+    set_config('DateStyle', 'ISO, MDY', true)`,
   values,
 });
 const commit = { name: 'gatehouse.commit', text: 'COMMIT', values: [] } as const;

@@ -25,6 +25,7 @@ export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map
   try {
     await client.query('BEGIN');
     await client.query(`SELECT set_config('gatehouse.tenant', signed_tenant($1), true)`, [tenant.id]);
+    await refuseUnsigned(client, tenant);
     await refuseOtherKind(client, tenant);
     const { rows } = await client.query<TenantTable>(tenantTablesText);
     const doomed = parentsFirst(rows.filter(({ name }) => !survives.includes(name))).reverse();
@@ -37,6 +38,7 @@ export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map
       if (left !== 0) throw new Error(`Rows of ${nameOf(tenant)} are left in ${name}: nothing was erased`);
       counts.set(name, rowCount ?? 0);
     }
+    await refuseUnsigned(client, tenant);
     await client.query('DELETE FROM tenant_codes WHERE tenant = $1', [tenant.id]);
     await client.query('COMMIT').catch((error: unknown) => {
       throw new ErasureUnknown(error);
@@ -59,6 +61,13 @@ export async function forgetErased(ownerUrl: string, tables: Iterable<string>): 
   } finally {
     await client.end();
   }
+}
+
+/** Without a key that signs the tenant, or once it is deleted, nothing is seen, and so nothing is deleted. */
+async function refuseUnsigned(client: Client, tenant: Tenant): Promise<void> {
+  const { rows } = await client.query<{ name: string | null }>('SELECT gatehouse_tenant() AS name');
+  if (rows[0]?.name !== tenant.id)
+    throw new Error(`No key signs ${nameOf(tenant)} (any more): nothing was erased; SELECT make_tenant_key()`);
 }
 
 /** One that was erased already has no row of its own; what must not happen is that another's goes. */
