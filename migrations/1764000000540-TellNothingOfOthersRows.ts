@@ -29,9 +29,9 @@ export class TellNothingOfOthersRows1764000000540 implements MigrationInterface 
       END $$;
       REVOKE ALL ON FUNCTION computed_tenant() FROM PUBLIC;
 
-      -- The tenant that the setting names, NULL where it names none that was signed. Policies compare each row's with it. It must
-      -- not fail, nor be a sub-select in the policy: a row of another's that gets there would be heard of. Bound as it is made,
-      -- so that no search_path means anything to it; without one of its own, which would cost as much as it does.
+      -- The tenant that the setting names, NULL where it names none that was signed: it must not fail where a row of another's
+      -- gets to a policy. Bound as it is made, so that no search_path means anything to it; without one of its own, which would
+      -- cost as much as it does.
       CREATE OR REPLACE FUNCTION gatehouse_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER
         BEGIN ATOMIC
           SELECT coalesce(
@@ -50,8 +50,8 @@ export class TellNothingOfOthersRows1764000000540 implements MigrationInterface 
       RESET ROLE;
       REVOKE CREATE ON SCHEMA public FROM gatehouse_lookup;
 
-      -- Equality of which the planner knows nothing: no index serves it, and what it finds is not estimated. Compared by ANY with one
-      -- value it costs half of what any other comparison costs.
+      -- Equality of which the planner knows nothing: no index serves it, and what it finds is not estimated. By ANY with one value
+      -- it costs half of what another comparison costs, so that it comes before whatever else a query asks.
       CREATE OPERATOR === (FUNCTION = pg_catalog.texteq, LEFTARG = text, RIGHTARG = text);
 
       -- For migrations, once a table whose rows belong to a practice or to a workspace: each transaction sees and writes the

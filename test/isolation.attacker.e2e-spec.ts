@@ -192,8 +192,8 @@ describe('an attacker with the runtime role’s connection', () => {
   );
 
   /**
-   * Conditions that are leakproof and cost less than the policy's are asked before it: what that one does, such as fail, or be
-   * seen in a plan, must not depend on whether a row of another's gets there.
+   * Conditions that are leakproof and cost less than the policy's would be asked before it. What they leave behind, and what the
+   * policy does, such as fail, or be seen in a plan, must not depend on whether another's row gets there.
    */
   it.each([
     ['reading every row', 'SET enable_seqscan = on; SET enable_indexscan = off; SET enable_indexonlyscan = off'],

@@ -41,8 +41,7 @@ describe.each([
     await seedPractice(world, 'a', { patients: 1, slots: 1 });
     await world.sql(`
       CREATE TABLE joint (tenant text NOT NULL, id text PRIMARY KEY, list text NOT NULL DEFAULT '');
-      ALTER TABLE joint ENABLE ROW LEVEL SECURITY;
-      CREATE POLICY tenant ON joint USING (tenant = gatehouse_tenant());
+      SELECT keep_to_tenant('joint', 'tenant');
       GRANT SELECT, UPDATE ON joint TO gatehouse_app`);
   });
   beforeEach(async () => {
