@@ -135,62 +135,40 @@ describe('tenancy in the database', () => {
     }
   });
 
-  it('asks what it remembers before it computes, until the key is deleted', async () => {
-    const client = await world.clientOf('system');
-    const remember = (...tenants: string[]) => client.query('SELECT remember_tenants($1)', [tenants]);
-    await remember('practice_a', 'practice_b', 'practice_a');
-    await remember('practice_b');
-    await client.end();
-    const codes = await world.sql<{ signed: string; tenant: string }>(
-      'SELECT signed, tenant FROM tenant_codes ORDER BY 1',
+  it('reads the key once a session, and again when there is another', async () => {
+    const client = await world.runtimeClient();
+    const readFor = async (signed: string) => {
+      const { rows } = await client.query<{ reads: number; tenant: string | null }>(
+        `WITH asked AS MATERIALIZED (SELECT set_config('gatehouse.tenant', $1, false)),
+           before AS MATERIALIZED (SELECT reads() AS n FROM asked),
+           found AS MATERIALIZED (SELECT gatehouse_tenant() AS tenant FROM before)
+         SELECT tenant, reads() - before.n AS reads FROM found, before`,
+        [signed],
+      );
+      return rows[0];
+    };
+    await world.sql(
+      `CREATE FUNCTION reads() RETURNS int LANGUAGE sql VOLATILE RETURN (
+         SELECT (seq_scan + coalesce(idx_scan, 0))::int FROM pg_stat_xact_all_tables WHERE relname = 'tenant_keys')`,
     );
-    expect(codes).toEqual([
-      { signed: await world.signed('practice_a'), tenant: 'practice_a' },
-      { signed: await world.signed('practice_b'), tenant: 'practice_b' },
-    ]);
-    const runtime = await world.runtimeClient();
-    const seenAs = async (signed: string) => {
-      await runtime.query(`SELECT set_config('gatehouse.tenant', $1, false)`, [signed]);
-      return (await runtime.query<{ id: string }>('SELECT practice_id AS id FROM patients LIMIT 1')).rows[0]?.id;
-    };
-    // What no key signs is believed where it stands in the table, so the table is what was asked.
-    await world.sql(`UPDATE tenant_codes SET signed = 'remembered' WHERE tenant = 'practice_b'`);
-    expect(await seenAs('remembered')).toBe('practice_b');
-    expect(await seenAs(await world.signed('practice_b'))).toBe('practice_b');
-    await world.sql('SELECT make_tenant_key()');
-    await world.sql('DELETE FROM tenant_keys WHERE id < (SELECT max(id) FROM tenant_keys)');
-    expect(await world.sql('SELECT FROM tenant_codes')).toEqual([]);
-    expect(await seenAs('remembered')).toBeUndefined();
-    await runtime.end();
-    signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
-  });
-
-  it('has Postgres told of each tenant that is signed, once, and again where it was not', async () => {
-    const told: { tenants: readonly string[]; answer: (heard: boolean) => void }[] = [];
-    const signing = (retryMs?: number) =>
-      new TenantSigner(Buffer.alloc(64), (tenants) => new Promise((answer) => told.push({ tenants, answer })), retryMs);
-    const telling = signing();
-    const names = () => told.map(({ tenants }) => tenants);
-    const answerLast = async (heard: boolean) => {
-      told.at(-1)?.answer(heard);
-      await new Promise(setImmediate);
-    };
-    for (const tenant of ['a', 'b', 'a', 'c']) telling.sign(tenant);
-    expect(names()).toEqual([['a']]);
-    await answerLast(true);
-    expect(names()).toEqual([['a'], ['b', 'c']]);
-    await answerLast(false);
-    telling.sign('a');
-    expect(told).toHaveLength(2); // neither at once nor for one that it was told of
-    telling.sign('d');
-    expect(names()[2]).toEqual(['b', 'c', 'd']);
-    await answerLast(true);
-    telling.sign('e');
-    expect(names().slice(3)).toEqual([['e']]);
-    signing(1).sign('f');
-    await answerLast(false);
-    await until(() => told.length === 6);
-    expect(names().slice(4)).toEqual([['f'], ['f']]);
+    await world.sql('GRANT EXECUTE ON FUNCTION reads() TO PUBLIC');
+    try {
+      const signed = await world.signed('practice_a');
+      expect((await readFor(signed))?.reads).toBeGreaterThan(0);
+      expect(await readFor(signed)).toEqual({ tenant: 'practice_a', reads: 0 });
+      expect(await readFor(await world.signed('practice_b'))).toEqual({ tenant: 'practice_b', reads: 0 });
+      await world.sql('SELECT make_tenant_key()');
+      const older = await readFor(signed);
+      expect(older?.tenant).toBe('practice_a');
+      expect(older?.reads).toBeGreaterThan(0);
+      expect(await readFor(await world.signed('practice_a'))).toEqual({ tenant: 'practice_a', reads: 0 });
+      await world.sql('DELETE FROM tenant_keys WHERE id < (SELECT max(id) FROM tenant_keys)');
+      expect((await readFor(signed))?.tenant).toBeNull();
+    } finally {
+      await client.end();
+      await world.sql('DROP FUNCTION reads()');
+      signer = await TenantSigner.load(world.environment.DATABASE_SYSTEM_URL ?? '');
+    }
   });
 
   it('refuses a tenant identifier that would say more than a name', async () => {

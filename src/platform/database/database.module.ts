@@ -6,24 +6,19 @@ import { Log } from '../telemetry';
 import { Connections, RUNTIME_CONNECTIONS } from './connections';
 import { JointCommits } from './joint-commits';
 import { DatabaseStartupCheck } from './startup-check';
-import { statement } from './statement';
-import { SystemDatabase, SystemDatabaseModule } from './system';
 import { TenantSigner } from './tenant-signer';
 import { TenantTransactions, UnitOfWork } from './unit-of-work';
 
 /** Longer than any request may take, so that the deadline, which knows more, usually acts first. */
 const statementTimeoutMs = 30_000;
 
-const rememberTenants = statement('tenants.remember', 'SELECT remember_tenants($1)');
-
 /** The connections as the runtime role. */
 @Module({
-  imports: [SystemDatabaseModule],
   providers: [
     {
       provide: RUNTIME_CONNECTIONS,
-      inject: [Config, Log, SystemDatabase],
-      useFactory: async (config: Config, log: Log, system: SystemDatabase) => {
+      inject: [Config, Log],
+      useFactory: async (config: Config, log: Log) => {
         const total = config.get('DATABASE_POOL_SIZE');
         const reservedForCritical = config.get('DATABASE_POOL_CRITICAL');
         return new Connections({
@@ -36,15 +31,7 @@ const rememberTenants = statement('tenants.remember', 'SELECT remember_tenants($
           applicationName: `gatehouse-${config.get('GATEHOUSE_ROLE')}`,
           statementTimeoutMs,
           preparedStatements: config.get('DATABASE_PREPARED_STATEMENTS'),
-          signer: await TenantSigner.load(required(config.get('DATABASE_SYSTEM_URL')), (tenants) =>
-            system
-              .run((sql) => sql.query(rememberTenants, [tenants]), 'bulk')
-              .then(() => true)
-              .catch((err: unknown) => {
-                log.warn({ err }, 'Postgres was not told of signed tenants; it checks each at length until it is');
-                return false;
-              }),
-          ),
+          signer: await TenantSigner.load(required(config.get('DATABASE_SYSTEM_URL'))),
           onBroken: (error) => log.warn({ err: error }, 'A database connection broke'),
         });
       },

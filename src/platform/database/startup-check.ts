@@ -21,10 +21,11 @@ const roleFlaws = statement<{ flaw: string }>(
    UNION ALL SELECT 'may read what signs tenants (member of gatehouse_lookup)' FROM pg_roles
      WHERE rolname = 'gatehouse_lookup' AND pg_has_role(current_user, oid, 'MEMBER')
    UNION ALL SELECT format('may read table %I, which signs tenants', c.relname) FROM pg_class c
-     WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ('tenant_keys', 'tenant_codes')
+     WHERE c.relnamespace = 'public'::regnamespace AND c.relname = 'tenant_keys'
        AND has_any_column_privilege(current_user, c.oid, 'SELECT')
    UNION ALL SELECT format('may call %s, which signs tenants', f.oid::regprocedure) FROM pg_proc f
-     WHERE f.pronamespace = 'public'::regnamespace AND f.proname IN ('signed_tenant', 'remember_tenants', 'make_tenant_key')
+     WHERE f.pronamespace = 'public'::regnamespace AND f.proname IN
+       ('signed_tenant', 'make_tenant_key', 'tenant_inner_pad', 'tenant_outer_pad')
        AND has_function_privilege(current_user, f.oid, 'EXECUTE')
    UNION ALL SELECT format('may read table %I, which has a tenant but no forced row-level security', c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -6,18 +6,8 @@ import { translate } from './database.errors';
 const tenantPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 /** Signed tenants in memory at once; beyond that they are signed anew, for microseconds each. */
 const mostKnown = 10_000;
-/** Names told to Postgres in one statement. */
-const mostAtOnce = 1000;
-/** After how long what Postgres could not be told is told again, in milliseconds. */
-const retryMs = 5_000;
 /** How long Postgres may take to be reached, and to say the key, in milliseconds. */
 const answerWaitMs = 10_000;
-
-/**
- * Has Postgres remember what it would otherwise compute for each table of a statement (`remember_tenants()`); false where it
- * could not, which costs time and nothing else. It does not reject.
- */
-export type Remember = (tenants: readonly string[]) => Promise<boolean>;
 
 /**
  * Signs the names of tenants, so that Postgres takes them from the application alone: SQL that somebody smuggles into a
@@ -25,21 +15,14 @@ export type Remember = (tenants: readonly string[]) => Promise<boolean>;
  */
 export class TenantSigner {
   private readonly known = new Map<string, string>();
-  /** Signed here, and not yet said to be remembered there. */
-  private readonly unremembered = new Set<string>();
-  private isRemembering = false;
 
-  constructor(
-    private readonly key: Buffer,
-    private readonly remember?: Remember,
-    private readonly retryAfterMs = retryMs,
-  ) {}
+  constructor(private readonly key: Buffer) {}
 
   /**
    * With the key of the database, which the role for cross-tenant work may read and the runtime role may not.
    * @throws DatabaseUnavailable; Error where the database has no key
    */
-  static async load(systemUrl: string, remember?: Remember): Promise<TenantSigner> {
+  static async load(systemUrl: string): Promise<TenantSigner> {
     const client = new pg.Client({
       connectionString: systemUrl,
       application_name: 'gatehouse-tenant-signer',
@@ -51,7 +34,7 @@ export class TenantSigner {
       const { rows } = await client.query<{ key: Buffer }>('SELECT key FROM tenant_keys ORDER BY id DESC LIMIT 1');
       if (rows[0] === undefined)
         throw new Error('The table tenant_keys is empty: SELECT make_tenant_key() as its owner');
-      return new TenantSigner(rows[0].key, remember);
+      return new TenantSigner(rows[0].key);
     } catch (error) {
       throw translate(error);
     } finally {
@@ -65,31 +48,8 @@ export class TenantSigner {
     if (known !== undefined) return known;
     if (!tenantPattern.test(tenant)) throw new Error('The tenant identifier has characters that none may have');
     const signed = `${tenant}~${createHmac('sha256', this.key).update(tenant).digest('hex')}`;
-    if (this.known.size >= mostKnown) {
-      this.known.clear();
-      this.unremembered.clear();
-    }
+    if (this.known.size >= mostKnown) this.known.clear();
     this.known.set(tenant, signed);
-    if (this.remember) {
-      this.unremembered.add(tenant);
-      if (!this.isRemembering) void this.rememberAll(this.remember);
-    }
     return signed;
-  }
-
-  /** Those signed meanwhile go together; those that could not be remembered go with the next, or some seconds later. */
-  private async rememberAll(remember: Remember): Promise<void> {
-    this.isRemembering = true;
-    let done = true;
-    while (done && this.unremembered.size > 0) {
-      const tenants = [...this.unremembered].slice(0, mostAtOnce);
-      done = await remember(tenants);
-      if (done) for (const tenant of tenants) this.unremembered.delete(tenant);
-    }
-    this.isRemembering = false;
-    if (!done)
-      setTimeout(() => {
-        if (!this.isRemembering) void this.rememberAll(remember);
-      }, this.retryAfterMs).unref();
   }
 }

@@ -39,7 +39,6 @@ export async function eraseTenant(ownerUrl: string, tenant: Tenant): Promise<Map
       counts.set(name, rowCount ?? 0);
     }
     await refuseUnsigned(client, tenant);
-    await client.query('DELETE FROM tenant_codes WHERE tenant = $1', [tenant.id]);
     await client.query('COMMIT').catch((error: unknown) => {
       throw new ErasureUnknown(error);
     });
