@@ -144,13 +144,15 @@ describe('a request for another practice’s patient', () => {
     expect((await call(api, `/appointments?patientId=x&patientId=${foreign}`, { token })).status).toBe(403);
     const names = Array.from({ length: 250 }, (_, n) => `n${n}Id=aa_${n}`).join('&');
     expect((await call(api, `/appointments?${names}`, booking)).status).toBe(403);
+    const nobodies = Array.from({ length: 150 }, (_, n) => `n${n}Id=pat_nobody${n}`).join('&');
+    expect((await call(api, `/patients/${foreign}?${nobodies}`, { token })).status).toBe(403);
     const walked = theirs.patients.slice(0, 40);
     await Promise.all(walked.map((id) => call(api, `/patients/${id}`, { token })));
     await told('user_officer', 1);
-    // By path, by query, by body, in two lists, behind 250 names, and a walk through all their patients.
+    // By path, by query, by body, in two lists, behind 250 names, before 150 patients, and a walk through all of theirs.
     await until(async () => {
       await passMinute('user_officer');
-      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 46;
+      return countsOf('user_officer').reduce((sum, count) => sum + count, 0) === 47;
     });
     const recorded = await world.sql<{ id: string }>(
       `SELECT DISTINCT json_array_elements_text(body -> 'subjects') AS id FROM audit_entries

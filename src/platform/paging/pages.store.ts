@@ -64,11 +64,12 @@ const cut = statement<{ pages: number }>(
      SELECT everyone.chain, everyone.actor, span.* FROM everyone
      LEFT JOIN security_pages p ON p.chain = everyone.chain AND p.actor = everyone.actor
      CROSS JOIN LATERAL (
-       SELECT sum(coalesce((body -> 'detail' ->> 'count')::int, 1))::int AS attempts, min(seq) AS first_seq, max(seq) AS last_seq,
+       SELECT least(sum(greatest((body -> 'detail' ->> 'count')::bigint, 1)), 1e9)::int AS attempts,
+         min(seq) AS first_seq, max(seq) AS last_seq,
          min((body ->> 'at')::timestamptz) AS first_at, max((body ->> 'at')::timestamptz) AS last_at
        FROM audit_entries WHERE ${ofThisUser}
      ) span
-     WHERE (p.last_paged_at IS NULL OR p.last_paged_at <= now() - make_interval(secs => $2)) AND span.attempts > 0
+     WHERE (p.last_paged_at IS NULL OR p.last_paged_at <= now() - make_interval(secs => $2)) AND span.last_seq IS NOT NULL
      LIMIT $3
    ), marked AS (
      INSERT INTO security_pages (chain, actor, paged_through_seq, last_paged_at)
@@ -79,6 +80,9 @@ const cut = statement<{ pages: number }>(
      INSERT INTO security_notices (channel, chain, actor, first_seq, last_seq, attempts, first_at, last_at)
      SELECT channel, chain, actor, first_seq, last_seq, attempts, first_at, last_at
      FROM spans CROSS JOIN unnest($1::text[]) AS channel
+     ON CONFLICT (channel, chain, actor, first_seq) DO UPDATE
+       SET last_seq = excluded.last_seq, attempts = excluded.attempts, first_at = excluded.first_at, last_at = excluded.last_at,
+         tries = least(security_notices.tries, 1000000) + 1, next_attempt_at = now()
    )
    SELECT count(*)::int AS pages FROM spans`,
 );

@@ -12,7 +12,7 @@ const mostAtOnce = 1_000;
 /** Requests that may wait to be looked up, of all practices and of one. */
 const mostWaiting = { ofAll: 10_000, ofOne: 1_000 };
 
-/** Things that one request may name to be looked up: nobody means more. */
+/** Things of one request that are looked up, those of its path first: nobody means more. */
 const mostOfRequest = 100;
 
 /** What a request asked for that was refused without looking at it. */
@@ -59,11 +59,13 @@ export class RefusedSubjects {
   add(request: RefusedRequest): void {
     const ofOne = this.waitingOf.get(request.entry.practice) ?? 0;
     const isTooMuch = this.waiting.length >= mostWaiting.ofAll || ofOne >= mostWaiting.ofOne;
-    if (isTooMuch || request.ids.length > mostOfRequest) {
+    if (isTooMuch) {
       this.trail.lose(request.entry, 1, new Error('Too much was asked for to find out whose it was'));
       return;
     }
-    this.waiting.push(request);
+    if (request.ids.length > mostOfRequest)
+      this.trail.lose(request.entry, 1, new Error('More was asked for than is looked up'));
+    this.waiting.push({ ...request, ids: request.ids.slice(0, mostOfRequest) });
     this.waitingOf.set(request.entry.practice, ofOne + 1);
     this.lookIn(gatherMs);
   }
