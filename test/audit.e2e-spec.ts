@@ -192,6 +192,21 @@ describe('what is audited', () => {
     ]);
   });
 
+  it('a conflict, which tells of something that is there, before it is sent', async () => {
+    const body = request();
+    const book = (correlationId: string) =>
+      call(gate, '/appointments', { ...as(correlationId, { 'idempotency-key': randomUUID() }), body });
+    expect((await book('conflict-1')).status).toBe(201);
+    const holder = await holdChain(world, ours.id);
+    let answered = false;
+    const refusal = book('conflict-2').finally(() => (answered = true));
+    await until(async () => (await waitingForChains(world)) > 0);
+    expect(answered).toBe(false);
+    await holder.end();
+    expect((await refusal).status).toBe(409);
+    expect(await entries(ours.id, 'conflict-2')).toMatchObject([{ outcome: 'failed', code: 'slot_taken' }]);
+  });
+
   it('whom the path names, where nothing was read of him: refused, unknown, or an empty list', async () => {
     const officer = await tokenFor(gate, agentOf(ours, 'security_officer'));
     const [foreign = ''] = theirs.patients;

@@ -68,12 +68,16 @@ export class AuditRecord extends RefusalRecord implements OnApplicationShutdown 
     return this.append(request, audit, source, 'replayed');
   }
 
-  /** What the domain could not do on an audited route, such as an id that nobody has; in the background. */
-  failed({ request }: Passage, { action }: Audit, error: DomainError): void {
+  /**
+   * What the domain could not do on an audited route. A conflict tells of something that is there (a slot is taken), so that it
+   * is to be awaited, as a refusal is; an id that nobody has is recorded in the background.
+   */
+  failed({ request }: Passage, { action }: Audit, error: DomainError): Promise<void> | undefined {
     const subjects = namedBy(request);
     const entry = entryOf(request.gate, { action, outcome: 'failed', code: error.code, subjects });
-    void this.trail.offer(entry);
+    const recorded = this.trail.offer(entry);
     this.lookUp(request, entry);
+    return error.kind === 'conflict' ? recorded : undefined;
   }
 
   /**

@@ -30,7 +30,7 @@ export class AuditPolicy implements AroundPolicy {
       if (method === 'GET') return await this.thenRecorded(passage, audit, next);
       return await this.unitOfWork.run(() => this.thenRecorded(passage, audit, next));
     } catch (error) {
-      if (error instanceof DomainError && error.kind !== 'forbidden') this.record.failed(passage, audit, error);
+      if (error instanceof DomainError && error.kind !== 'forbidden') await this.record.failed(passage, audit, error);
       throw error;
     }
   }
