@@ -1,10 +1,12 @@
 import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import type pg from 'pg';
 import { until } from '../../../test/support/until';
 import { World } from '../../../test/support/world';
 import type { WorkClass } from '../context';
 import { Connections } from './connections';
 import { DatabaseBusy } from './database.errors';
+import { exchange } from './exchange';
 import { statement } from './statement';
 
 describe('the connections of a pool', () => {
@@ -65,17 +67,65 @@ describe('the connections of a pool', () => {
     expect((await connections.query(pid, [], 'standard'))[0]?.pid).toBe(after?.pid);
   });
 
+  it('tell nothing of what was answered together with the change of a session', async () => {
+    // A way that passes Postgres's answers on together, once the last one is there.
+    const answers: Buffer[] = [];
+    const url = new URL(world.environment.DATABASE_URL ?? '');
+    let holdsUntil = '';
+    const way = createServer((near) => {
+      const far = connect(Number(url.port), url.hostname);
+      near.pipe(far).on('error', () => undefined);
+      far.on('data', (bytes: Buffer) => {
+        answers.push(bytes);
+        if (!Buffer.concat(answers).includes(holdsUntil)) return;
+        near.write(Buffer.concat(answers.splice(0)));
+      });
+      near.on('error', () => undefined).on('close', () => far.destroy());
+    }).listen(0, url.hostname);
+    await once(way, 'listening');
+    const farUrl = new URL(url);
+    farUrl.port = String((way.address() as AddressInfo).port);
+    const held = new Connections({ ...connections.settings, url: farUrl.href });
+    const client = await held.take('standard');
+    const part = (text: string) => ({ name: undefined, text, values: [], reads: true });
+    const ask = (text: string) => exchange(client, { parts: [part(text)] });
+    expect(await ask(`SELECT 'before' AS word`)).toEqual([[{ word: 'before' }]]);
+    holdsUntil = 'behind';
+    const both = await Promise.allSettled([ask(`SET DateStyle = 'SQL, DMY'`), ask(`SELECT 'behind' AS word`)]);
+    held.give(client, 'standard', true);
+    await held.close();
+    way.close();
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
+
   it('have what the application means, whatever somebody set for their role', async () => {
-    const asked = statement<{ durable: string; style: string; logged: string }>(
+    const asked = statement<Record<string, string>>(
       'test.settings',
-      `SELECT current_setting('synchronous_commit') AS durable, current_setting('DateStyle') AS style,
-              current_setting('log_parameter_max_length_on_error') AS logged`,
+      `SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_commit', 'DateStyle', 'log_parameter_max_length_on_error',
+         'TimeZone', 'IntervalStyle', 'search_path', 'debug_print_plan') ORDER BY name`,
     );
     const runtime = await world.runtimeClient();
-    const own = ['synchronous_commit = off', `DateStyle = 'SQL, DMY'`, 'log_parameter_max_length_on_error = -1'];
+    const own = [
+      'synchronous_commit = off',
+      `DateStyle = 'SQL, DMY'`,
+      'log_parameter_max_length_on_error = -1',
+      `TimeZone = 'Asia/Tokyo'`,
+      `IntervalStyle = 'iso_8601'`,
+      'search_path = pg_catalog',
+      'debug_print_plan = on',
+    ];
     for (const setting of own) await runtime.query(`ALTER ROLE CURRENT_USER SET ${setting}`);
     const fresh = new Connections({ ...connections.settings, applicationName: 'test-settings' });
-    expect(await fresh.query(asked, [], 'standard')).toEqual([{ durable: 'on', style: 'ISO, MDY', logged: '0' }]);
+    const found = (await fresh.query(asked, [], 'standard')).map(({ name, setting }) => [name, setting]);
+    expect(Object.fromEntries(found)).toEqual({
+      DateStyle: 'ISO, MDY',
+      IntervalStyle: 'postgres',
+      TimeZone: 'UTC',
+      debug_print_plan: 'off',
+      log_parameter_max_length_on_error: '0',
+      search_path: 'public',
+      synchronous_commit: 'on',
+    });
     await fresh.close();
     await runtime.query('ALTER ROLE CURRENT_USER RESET ALL');
     await runtime.end();

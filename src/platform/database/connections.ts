@@ -36,7 +36,19 @@ const connectTimeoutMs = 3_000;
  */
 const planning = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off';
 /** Whatever is set for the role, which may set it for itself. */
-const asMeant = '-c synchronous_commit=on -c DateStyle=ISO,MDY -c log_parameter_max_length_on_error=0';
+const asMeant = [
+  'synchronous_commit=on',
+  'DateStyle=ISO,MDY',
+  'IntervalStyle=postgres',
+  'TimeZone=UTC',
+  'search_path=public',
+  'log_parameter_max_length_on_error=0',
+  'debug_print_parse=off',
+  'debug_print_rewritten=off',
+  'debug_print_plan=off',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
 
 /** The connections of one role, shared between the classes of work: none can take what is reserved for `critical`. */
 export class Connections {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { prepareValue } from 'pg/lib/utils';
 import { serialize } from 'pg-protocol';
-import { asError } from './database.errors';
+import { asError, DatabaseUnavailable } from './database.errors';
 import { type Column, Rows } from './rows';
 
 /** One statement of a message. */
@@ -28,7 +28,12 @@ export interface Exchange {
 
 /** What the driver's connection can do beyond its published types. */
 interface Wire {
-  readonly stream: { readonly writable: boolean; write(bytes: Buffer): void; destroy(): void };
+  readonly stream: {
+    readonly writable: boolean;
+    readonly destroyed: boolean;
+    write(bytes: Buffer): void;
+    destroy(): void;
+  };
 }
 
 /** What the driver calls a query's answer with, beyond its published types. */
@@ -39,7 +44,7 @@ interface DriverQuery {
   handleRowDescription(message: { readonly fields: readonly Column[] }): void;
   handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
   handleCommandComplete(message: { readonly text: string }, wire: Wire): void;
-  handleReadyForQuery(): void;
+  handleReadyForQuery(wire: Wire): void;
   handleError(error: Error, wire: Wire): void;
 }
 
@@ -151,7 +156,9 @@ class ExchangeQuery extends DriverQuery {
     this.at += 1;
   }
 
-  override handleReadyForQuery(): void {
+  override handleReadyForQuery({ stream }: Wire): void {
+    // The driver passes on what it had read when the connection was closed.
+    if (stream.destroyed) this.unreadable ??= new DatabaseUnavailable(new Error('The connection was closed'));
     this.end(this.unreadable);
     if (this.unreadable) this.reject(this.unreadable);
     else this.resolve(this.found);

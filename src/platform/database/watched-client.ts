@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { DatabaseUnavailable } from './database.errors';
 
 interface ParameterStatus {
   readonly parameterName: string;
@@ -19,7 +20,9 @@ export class WatchedClient extends pg.Client {
       const before = began.get(parameterName);
       if (before === undefined) began.set(parameterName, parameterValue);
       else if (before !== parameterValue)
-        connection.stream.destroy(new Error(`A session was changed: ${parameterName} is not ${before} any more`));
+        connection.stream.destroy(
+          new DatabaseUnavailable(new Error(`A session was changed: ${parameterName} is not ${before} any more`)),
+        );
     });
   }
 }
