@@ -72,7 +72,7 @@ export async function pgbench(run) {
 }
 
 /**
- * At a fixed rate, on every core, as the application's connections plan: the p99 from the scheduled time, in ms.
+ * At a fixed rate, on every core, as the application's connections plan: the p99 from the scheduled time, in ms, and how much of the rate it kept.
  * @param {Run & { ratePerSecond: number, warmupSeconds: number }} run
  */
 export async function pgbenchP99({ ratePerSecond, warmupSeconds, ...run }) {
@@ -87,8 +87,9 @@ export async function pgbenchP99({ ratePerSecond, warmupSeconds, ...run }) {
     });
     const from = Math.min(...done.map(({ dueAt }) => dueAt)) + warmupSeconds;
     const measured = done.filter(({ dueAt }) => dueAt >= from).map(({ ms }) => ms);
-    if (measured.length < 0.8 * ratePerSecond * run.seconds) throw new Error('pgbench did not keep up with its rate');
-    return measured.sort((a, b) => a - b)[Math.ceil(measured.length * 0.99) - 1];
+    if (measured.length === 0) throw new Error('pgbench made nothing at its rate');
+    const p99 = measured.sort((a, b) => a - b)[Math.ceil(measured.length * 0.99) - 1];
+    return { p99, kept: measured.length / (ratePerSecond * run.seconds) };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -132,7 +133,6 @@ export async function signedTenant(superuserUrl, tenant) {
   const client = new pg.Client({ connectionString: superuserUrl });
   await client.connect();
   try {
-    await client.query('SELECT remember_tenants(ARRAY[$1])', [tenant]);
     return (await client.query('SELECT signed_tenant($1) AS signed', [tenant])).rows[0].signed;
   } finally {
     await client.end();

@@ -188,7 +188,10 @@ async function pages({ rounds, seconds, warmupSeconds }, ours, url, perPractice)
         }
         base += PEER_CLIENTS * STRIDE;
         const variables = { base, stride: STRIDE, i: 0 };
-        return pgbenchP99({ ratePerSecond, warmupSeconds, seconds, script, url, clients: PEER_CLIENTS, variables });
+        const run = { ratePerSecond, warmupSeconds, seconds, script, url, clients: PEER_CLIENTS, variables };
+        const { p99, kept } = await pgbenchP99(run);
+        if (kept < 0.9) notes.push(`${what}, ${ratePerSecond}/s: pgbench made ${Math.round(kept * 100)} % of them`);
+        return p99;
       });
       const [late, theirs] = [sample(results.get('ours') ?? []), sample(results.get('pgbench') ?? [])];
       const percent = Math.round(sample(busy).median * 100);
