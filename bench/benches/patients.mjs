@@ -30,7 +30,8 @@ const CLIENTS = 32;
 /** Of pgbench beside lists and searches: with 32 it is later. */
 const PEER_CLIENTS = 8;
 const PER_PRACTICE = 2000;
-const QUICK_PER_PRACTICE = 20;
+/** Enough for everybody who is searched for. */
+const QUICK_PER_PRACTICE = 200;
 /** Room between the numbers of pgbench's clients. */
 const STRIDE = 1_000_000;
 const MODULE = new URL('../ours/patients.mjs', import.meta.url).href;
