@@ -27,7 +27,7 @@ describe('patients', () => {
 
   beforeAll(async () => {
     world = await World.create();
-    ours = await seedPractice(world, 'ours', { patients: 25, slots: 3 });
+    ours = await seedPractice(world, 'ours', { patients: 25, slots: 4 });
     theirs = await seedPractice(world, 'theirs', { patients: 1, slots: 1 });
     gate = await world.start();
     token = await tokenFor(gate, {
@@ -64,12 +64,25 @@ describe('patients', () => {
     expect(text).not.toContain('000-00-0000');
   });
 
-  it('knows the next appointment once it is booked', async () => {
-    const request = { patientId: ours.patients[1], slotId: ours.slots[0], type: 'follow_up' };
-    await call(gate, '/appointments', { token, body: request, headers: { 'idempotency-key': randomUUID() } });
-    const [slot] = await world.sql<{ at: Date }>('SELECT starts_at AS at FROM slots WHERE id = $1', [ours.slots[0]]);
-    const { body } = await call<PatientBody>(gate, `/patients/${ours.patients[1] ?? ''}`, { token });
-    expect(new Date(body.nextAppointment ?? 0)).toEqual(slot?.at);
+  it('knows the next appointment once it is booked, wherever it is moved, and the last visit once it was', async () => {
+    const [id = '', first = '', second = ''] = [ours.patients[1], ours.slots[0], ours.slots[3]];
+    const change = (path: string, body: unknown) =>
+      call(gate, path, { token, body, headers: { 'idempotency-key': randomUUID() } });
+    const startOf = async (slot: string) =>
+      (await world.sql<{ at: Date }>('SELECT starts_at AS at FROM slots WHERE id = $1', [slot]))[0]?.at;
+    const seen = async () => {
+      const { body } = await call<PatientBody>(gate, `/patients/${id}`, { token });
+      return [body.nextAppointment, body.lastVisit].map((at) => at && new Date(at));
+    };
+    const booked = await change('/appointments', { patientId: id, slotId: first, type: 'follow_up' });
+    expect(await seen()).toEqual([await startOf(first), null]);
+    const moved = await change(`/appointments/${String(booked.body.appointmentId)}/reschedule`, { slotId: second });
+    expect(moved.status).toBe(200);
+    expect(await seen()).toEqual([await startOf(second), null]);
+    await world.sql(`UPDATE slots SET starts_at = date_trunc('second', now()) - interval '1 hour' WHERE id = $1`, [
+      second,
+    ]);
+    expect(await seen()).toEqual([null, await startOf(second)]);
   });
 
   it('forbids another practice’s patient, says nothing of it, and counts the attempt', async () => {

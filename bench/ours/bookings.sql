@@ -15,10 +15,10 @@ WITH slot AS (
   UPDATE slots SET status = 'booked'
   WHERE practice_id = 'practice_bench' AND id = 'slot_bench' || lpad(:n::text, 10, '0') AND status = 'available' AND starts_at > now()
     AND EXISTS (SELECT FROM patients WHERE practice_id = 'practice_bench' AND id = 'pat_bench' || lpad(:p::text, 10, '0'))
-  RETURNING id, date::text AS date, to_char(time, 'HH24' || chr(58) || 'MI') AS time
+  RETURNING id, date::text AS date, to_char(time, 'HH24' || chr(58) || 'MI') AS time, starts_at
 ), appointment AS (
-  INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-  SELECT 'practice_bench', 'appt_bench' || lpad(:n::text, 10, '0'), 'pat_bench' || lpad(:p::text, 10, '0'), id, 'comprehensive_exam', 'user_bench' FROM slot
+  INSERT INTO appointments (practice_id, id, patient_id, slot_id, starts_at, type, booked_by)
+  SELECT 'practice_bench', 'appt_bench' || lpad(:n::text, 10, '0'), 'pat_bench' || lpad(:p::text, 10, '0'), id, starts_at, 'comprehensive_exam', 'user_bench' FROM slot
 ), event AS (
   INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, traceparent)
   SELECT 'evt_bench' || lpad(:n::text, 10, '0'), 'practice_bench', 'appointment.booked', jsonb_build_object(

@@ -42,10 +42,10 @@ export async function book(world: World, count: number, tenant = practice): Prom
     `WITH booked AS (
        SELECT n, format('appt_%s', n) AS appointment, format('slot_%s%s', right($1, 4), n) AS slot FROM generate_series($2::int, $3::int) n
      ), taken AS (
-       UPDATE slots SET status = 'booked' FROM booked WHERE id = slot
+       UPDATE slots SET status = 'booked' FROM booked WHERE id = slot RETURNING booked.*, starts_at
      ), appointment AS (
-       INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-       SELECT $1, appointment, 'pat_' || right($1, 4), slot, 'comprehensive_exam', 'test' FROM booked
+       INSERT INTO appointments (practice_id, id, patient_id, slot_id, starts_at, type, booked_by)
+       SELECT $1, appointment, 'pat_' || right($1, 4), slot, starts_at, 'comprehensive_exam', 'test' FROM taken
      )
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id)
      SELECT format('evt_%s', lpad(n::text, 8, '0')), $1, 'appointment.booked',

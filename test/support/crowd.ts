@@ -32,9 +32,9 @@ export async function seedCrowd(world: World): Promise<void> {
      FROM ${practices}, generate_series(1, ${appointmentsEach}) n`,
   );
   await world.sql(
-    `INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-     SELECT 'practice_l' || p, ${nth('appt')}, ${nth('pat')}, ${nth('slot')}, 'follow_up', 'u'
-     FROM ${practices}, generate_series(1, ${appointmentsEach}) n`,
+    `INSERT INTO appointments (practice_id, id, patient_id, slot_id, starts_at, type, booked_by)
+     SELECT 'practice_l' || p, ${nth('appt')}, ${nth('pat')}, slots.id, slots.starts_at, 'follow_up', 'u'
+     FROM ${practices} CROSS JOIN generate_series(1, ${appointmentsEach}) n JOIN slots ON slots.id = ${nth('slot')}`,
   );
   await world.sql('ANALYZE');
 }

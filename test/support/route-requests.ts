@@ -125,9 +125,9 @@ export async function seedSubjects(world: World, name: string): Promise<string> 
     [id, name],
   );
   await world.sql(
-    `INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-     SELECT $1, format('appt_%s%s', $2::text, n), format('pat_%s%s', $2::text, n), format('slot_%s%s', $2::text, n), 'follow_up', 'user_of_' || $2
-     FROM generate_series(1, $3::int) n`,
+    `INSERT INTO appointments (practice_id, id, patient_id, slot_id, starts_at, type, booked_by)
+     SELECT $1, format('appt_%s%s', $2::text, n), format('pat_%s%s', $2::text, n), slots.id, slots.starts_at, 'follow_up', 'user_of_' || $2
+     FROM generate_series(1, $3::int) n JOIN slots ON slots.id = format('slot_%s%s', $2::text, n)`,
     [id, name, subjectCount],
   );
   await world.sql(`UPDATE slots SET date = '2030-01-02' WHERE practice_id = $1`, [id]);

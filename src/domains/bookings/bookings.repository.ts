@@ -49,10 +49,10 @@ const claimSlot = statement<{ date: string; time: string }>(
      UPDATE slots SET status = 'booked'
      WHERE practice_id = $1 AND id = $2 AND status = 'available' AND starts_at > now()
        AND EXISTS (SELECT FROM patients WHERE practice_id = $1 AND id = $3)
-     RETURNING date::text AS date, to_char(time, 'HH24:MI') AS time
+     RETURNING date::text AS date, to_char(time, 'HH24:MI') AS time, starts_at
    ), appointment AS (
-     INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
-     SELECT $1, $4, $3, $2, $5, $6 FROM slot
+     INSERT INTO appointments (practice_id, id, patient_id, slot_id, starts_at, type, booked_by)
+     SELECT $1, $4, $3, $2, starts_at, $5, $6 FROM slot
    ), event AS (
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, traceparent)
      SELECT $7, $1, 'appointment.booked', jsonb_build_object(
@@ -112,12 +112,12 @@ const move = statement<{ date: string; time: string }>(
   `WITH taken AS (
      UPDATE slots SET status = 'booked'
      WHERE practice_id = $1 AND id = $3 AND status = 'available' AND starts_at > now()
-     RETURNING date::text AS date, to_char(time, 'HH24:MI') AS time
+     RETURNING date::text AS date, to_char(time, 'HH24:MI') AS time, starts_at
    ), given AS (
      UPDATE slots SET status = 'available' WHERE practice_id = $1 AND id = $4 AND EXISTS (SELECT FROM taken)
    ), appointment AS (
-     UPDATE appointments SET slot_id = $3, updated_at = clock_timestamp()
-     WHERE practice_id = $1 AND id = $2 AND EXISTS (SELECT FROM taken)
+     UPDATE appointments SET slot_id = $3, starts_at = taken.starts_at, updated_at = clock_timestamp() FROM taken
+     WHERE practice_id = $1 AND id = $2
    ), event AS (
      INSERT INTO outbox_events (id, tenant_id, type, payload, correlation_id, traceparent)
      SELECT $5, $1, 'appointment.rescheduled', $6::jsonb || jsonb_build_object('date', date, 'time', time), $7, $8 FROM taken

@@ -9,9 +9,9 @@ const time = (of: string) => `to_char(${of} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH
 
 /** When somebody comes next and was here last, by the appointments `a` of the practice $1. */
 const visitTimes = `
-  ${time(`min(s.starts_at) FILTER (WHERE a.status = 'confirmed' AND s.starts_at > now())`)} AS next,
-  ${time('max(s.starts_at) FILTER (WHERE s.starts_at <= now())')} AS last
-  FROM appointments a JOIN slots s ON s.practice_id = a.practice_id AND s.id = a.slot_id
+  ${time(`min(a.starts_at) FILTER (WHERE a.status = 'confirmed' AND a.starts_at > now())`)} AS next,
+  ${time('max(a.starts_at) FILTER (WHERE a.starts_at <= now())')} AS last
+  FROM appointments a
   WHERE a.practice_id = $1 AND a.status <> 'cancelled'`;
 
 /** Those of one patient `p`. */
