@@ -146,6 +146,8 @@ describe('a request for another practice’s patient', () => {
     expect((await call(api, `/appointments?${names}`, booking)).status).toBe(403);
     const nobodies = Array.from({ length: 150 }, (_, n) => `n${n}Id=pat_nobody${n}`).join('&');
     expect((await call(api, `/patients/${foreign}?${nobodies}`, { token })).status).toBe(403);
+    // What stood behind those is not looked for, and said to be lost.
+    expect((await call(api, '/metrics')).text).toMatch(/^audit_entries_lost_total [1-9]/m);
     const walked = theirs.patients.slice(0, 40);
     await Promise.all(walked.map((id) => call(api, `/patients/${id}`, { token })));
     await told('user_officer', 1);
