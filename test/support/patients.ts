@@ -21,6 +21,7 @@ export interface PatientPage {
 
 export interface Refused {
   readonly code: string;
+  readonly correlationId: string;
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
 
