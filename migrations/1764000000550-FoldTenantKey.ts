@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { lockWhole } from './support/lock-whole';
 
 /**
  * Whose rows a transaction sees is asked several times a statement. The key that signs tenants is part of what asks it now, in
@@ -6,6 +7,10 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  */
 export class FoldTenantKey1764000000550 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
+    await runner.query(
+      lockWhole(`SELECT string_agg(DISTINCT format('%I.%I', schemaname, tablename), ', ') FROM pg_policies
+        WHERE schemaname = 'public' AND cmd = 'ALL' AND qual LIKE '%gatehouse_tenant%'`),
+    );
     await runner.query(String.raw`
       GRANT CREATE ON SCHEMA public TO gatehouse_lookup;
       SET LOCAL ROLE gatehouse_lookup;

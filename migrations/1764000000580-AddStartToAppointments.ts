@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { lockWhole } from './support/lock-whole';
 
 /**
  * When somebody comes next and was here last is part of every patient that is shown: an appointment knows when it is, as its slot
@@ -6,6 +7,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  */
 export class AddStartToAppointments1764000000580 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
+    await runner.query(lockWhole(`SELECT 'public.slots, public.appointments'`));
     await runner.query(`
       ALTER TABLE appointments ADD COLUMN starts_at timestamptz;
       ALTER TABLE appointments NO FORCE ROW LEVEL SECURITY;
@@ -21,7 +23,7 @@ export class AddStartToAppointments1764000000580 implements MigrationInterface {
         DROP CONSTRAINT appointments_practice_id_slot_id_fkey,
         ADD FOREIGN KEY (practice_id, slot_id, starts_at) REFERENCES slots (practice_id, id, starts_at) ON UPDATE CASCADE;
 
-      -- Processes of the release before, which go on until they are replaced, do not say when it is.
+      -- Processes of the release before, which go on until they are replaced, do not say when it is. (A later release drops these.)
       CREATE FUNCTION start_of_slot() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
       BEGIN
         SELECT s.starts_at INTO NEW.starts_at FROM slots s WHERE s.practice_id = NEW.practice_id AND s.id = NEW.slot_id;

@@ -91,6 +91,13 @@ describe('an attacker with the runtime role’s connection', () => {
     expect(await said(appointment('pat_ours1', 'slot_theirs130'))).toEqual(
       await said(appointment('pat_ours1', 'slot_nobody')),
     );
+    // Without a time, which a trigger then looks up.
+    const untimed = (slot: string) =>
+      `INSERT INTO appointments (practice_id, id, patient_id, slot_id, type, booked_by)
+       VALUES ('practice_ours', 'appt_x', 'pat_ours1', '${slot}', 'follow_up', 'u')`;
+    const untold = await said(untimed('slot_nobody'));
+    expect(untold[0]).toBe('23502');
+    expect(await said(untimed('slot_theirs130'))).toEqual(untold);
   });
 
   it('is told by the definer’s functions a practice’s id and nothing else, whatever he puts in their way', async () => {

@@ -2,6 +2,13 @@ import type { Client } from 'pg';
 import { noPrivilege } from './support/attack';
 import { World } from './support/world';
 
+/** Where an entry is to stand; what is NULL is not left out. */
+interface Places {
+  readonly chain?: string;
+  readonly id?: string;
+  readonly at?: string | null;
+}
+
 /** The one for work across tenants, which every process has beside the runtime role: it must not be a way to what they keep. */
 describe('an attacker with the system role’s connection', () => {
   let world: World;
@@ -34,11 +41,13 @@ describe('an attacker with the system role’s connection', () => {
   });
 
   const appendText = 'SELECT append_audit_entries($1, $2, $3, $4, $5)';
-  const append = (said: string, { chain = 'practice_ours', id = 'aud_1', at = '2026-01-01T00:00:00.000Z' } = {}) =>
-    attacker.query(appendText, [[chain], [1], [id], [at], `[${said}]`]);
+  const append = (
+    said: string,
+    { chain = 'practice_ours', id = 'aud_1', at = '2026-01-01T00:00:00.000Z' }: Places = {},
+  ) => attacker.query(appendText, [[chain], [1], [id], [at], `[${said}]`]);
 
   const said = '{"actor":"a","subjects":[]}';
-  it.each([
+  it.each<[string, string, Places]>([
     ['another chain', '{"practice":"practice_theirs","actor":"a","subjects":[]}', {}],
     [
       'the end of another chain',
@@ -52,6 +61,8 @@ describe('an attacker with the system role’s connection', () => {
     ['no time at all', said, { at: 'zzz' }],
     ['a time that only sorts as one', said, { at: '2026-11-27~~~~~~~~~~~~~~' }],
     ['no day of the calendar', said, { at: '2026-02-30T00:00:00.000Z' }],
+    ['a year that sorts before others', said, { at: '10000-01-01T00:00:00.000Z' }],
+    ['no time, where that is NULL', said, { at: null }],
     ['another form of time', said, { at: '2026-01-01 00:00:00.00+00' }],
     ['a chain of another form', said, { chain: 'practice_ours ' }],
     ['a chain that no verifier could name', said, { chain: 'x'.repeat(300) }],
@@ -63,6 +74,20 @@ describe('an attacker with the system role’s connection', () => {
     ],
     ['where it has no subjects', '{"actor":"a"}', {}],
     ['where its subjects are null', '{"actor":"a","subjects":null}', {}],
+    [
+      'where its subjects cannot be read, by a key with an escape',
+      '{"actor":"a","subjects":[],"\\u0073ubjects":"pat_1"}',
+      {},
+    ],
+    ['where a subject is a number that no column takes', '{"actor":"a","subjects":[1e400000]}', {}],
+    ['where a subject is a list', '{"actor":"a","subjects":["pat_1",["pat_2"]]}', {}],
+    [
+      'where its subjects are too many to index',
+      JSON.stringify({ actor: 'a', subjects: Array(251).fill('pat_1') }),
+      {},
+    ],
+    ['where its actor is too long for an index', JSON.stringify({ actor: 'a'.repeat(1_025), subjects: [] }), {}],
+    ['where others say more than was counted', `${said},${said}`, {}],
     ['where it is a list', '["actor"]', {}],
     ['where there is none', '', {}],
     ['where its id says more', said, { id: 'aud_1","x":"' }],

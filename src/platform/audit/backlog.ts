@@ -30,8 +30,8 @@ interface Chain {
 }
 
 /**
- * What waits for a batch: by chains, in each in the order it came. A chain is in one batch at a time; none waits for another, and
- * what is urgent for nothing else but the batch of its chain that is under way.
+ * What waits for a batch, by chains. A chain is in one batch at a time; where both kinds wait in it they take turns, and each
+ * keeps its order.
  */
 export class Backlog {
   /**
