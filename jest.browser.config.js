@@ -3,6 +3,6 @@ module.exports = {
   ...require('./jest.config.js'),
   roots: ['<rootDir>/test/browser'],
   testRegex: ['\\.browser-spec\\.ts$'],
-  testTimeout: 60_000,
+  testTimeout: 240_000,
   maxWorkers: 1,
 };

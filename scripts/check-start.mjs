@@ -93,6 +93,7 @@ Object.assign(environment, {
   HOST: '127.0.0.1',
   DATA_DIR: dataDir,
   OUTSIDE_PORT: String(outsidePort),
+  REDIS_DEADLINE_MS: '5000', // a busy machine is no lost Redis
 });
 Object.assign(environment, {
   SMS_URL: `${outside}/sms`,
@@ -110,12 +111,15 @@ const starts = new Set();
 class Start {
   said = '';
 
-  /** @param {{ ownGroup?: boolean }} [options] `ownGroup`: as a terminal starts it, whose Ctrl-C goes to all of the group */
-  constructor({ ownGroup = false } = {}) {
+  /**
+   * @param {{ ownGroup?: boolean, more?: Record<string, string> }} [options] `ownGroup`: as a terminal starts it, whose Ctrl-C goes
+   * to all of the group; `more`: settings beside those of all
+   */
+  constructor({ ownGroup = false, more = {} } = {}) {
     this.process = spawn('npm', ['run', '--silent', 'start:dev'], {
       cwd: root,
       detached: ownGroup,
-      env: environment,
+      env: { ...environment, ...more },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.process.stdout, this.process.stderr]) {
@@ -165,7 +169,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 try {
-  const first = new Start();
+  const first = new Start({ more: { SHUTDOWN_DRAIN_MS: '8000' } }); // long enough for another one to come meanwhile
   await first.ready();
   await tour(environment);
 

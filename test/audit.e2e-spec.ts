@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { readAnchors } from '../src/platform/audit/anchor-file';
 import { verifyAudit } from '../src/platform/audit/verification';
-import { call, tokenFor } from './support/api';
+import { call, callPatiently, tokenFor } from './support/api';
 import { holdChain, waitingForChains } from './support/chains';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
@@ -244,7 +244,9 @@ describe('what is audited', () => {
   it('what one caller is refused over and over, by its number', async () => {
     const officer = await tokenFor(gate, { ...agentOf(ours, 'security_officer'), sub: 'user_stubborn' });
     const statuses = await Promise.all(
-      Array.from({ length: 200 }, () => call(gate, '/patients', { token: officer }).then(({ status }) => status)),
+      Array.from({ length: 200 }, () =>
+        callPatiently(gate, '/patients', { token: officer }).then(({ status }) => status),
+      ),
     );
     const refused = statuses.filter((status) => status === 403).length;
     const recorded = async () => {
@@ -341,7 +343,7 @@ describe('the audit log of two processes', () => {
 
     const anchored = async () =>
       Math.max(0, ...((await readAnchors(anchorFile()))?.anchors.get(ours.id) ?? []).map(({ seq }) => seq));
-    await until(async () => (await anchored()) === 2_000);
+    await until(async () => (await anchored()) === 2_000, 90_000);
     expect((await call(worker, '/metrics')).text).toMatch(/^audit_anchor_age_seconds \d/m);
     expect((await call(reader, '/metrics')).text).not.toContain('audit_anchor_age_seconds');
 

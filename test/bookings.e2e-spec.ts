@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, call, tokenFor } from './support/api';
+import { type Answer, call, callPatiently, tokenFor } from './support/api';
 import { type Practice, seedPractice } from './support/practice';
 import type { GateProcess } from './support/process';
 import { World } from './support/world';
@@ -48,7 +48,7 @@ describe('bookings', () => {
     type: 'comprehensive_exam',
   });
   const book = (body: unknown, key: string = randomUUID(), options: { gate?: GateProcess; token?: string } = {}) =>
-    call<Booked>(options.gate ?? first, '/appointments', {
+    callPatiently<Booked>(options.gate ?? first, '/appointments', {
       body,
       token: options.token ?? token,
       headers: { 'idempotency-key': key },

@@ -11,16 +11,19 @@ const deadlineMs = 1_500;
 
 function expectIsolated({ counts, rowsChecked, wrong }: Outcome, total: number): void {
   const of = (what: string) => counts.get(what) ?? 0;
-  const sum = [...counts.values()].reduce((all, n) => all + n, 0);
+  const sumOf = (kinds: [string, number][]) => kinds.reduce((all, [, n]) => all + n, 0);
+  // What a machine turned away that was too busy for it is no part of what follows.
+  const served = total - sumOf([...counts].filter(([kind]) => /^(?!stuck).* 50[34]$/.test(kind)));
   expect(wrong).toEqual([]);
-  expect(sum).toBe(total);
+  expect(sumOf([...counts])).toBe(total);
+  expect(served).toBeGreaterThan(total / 2);
   // Each kind really happened: most were served, and what should be refused was.
-  expect(of('own 200')).toBeGreaterThan(total * 0.7);
-  expect(of('changed 200')).toBeGreaterThan(total * 0.015);
+  expect(of('own 200')).toBeGreaterThan(served * 0.7);
+  expect(of('changed 200')).toBeGreaterThan(served * 0.015);
   expect(rowsChecked).toBeGreaterThan(of('own 200'));
-  expect(of('foreign 403')).toBeGreaterThan(total * 0.03);
-  expect(of('unknown 404')).toBeGreaterThan(total * 0.03);
-  expect(of('abandoned gone')).toBeGreaterThan(total * 0.01);
+  expect(of('foreign 403')).toBeGreaterThan(served * 0.03);
+  expect(of('unknown 404')).toBeGreaterThan(served * 0.03);
+  expect(of('abandoned gone')).toBeGreaterThan(served * 0.01);
   expect(of('stuck 504')).toBeGreaterThanOrEqual(total / 2_500);
 }
 

@@ -9,7 +9,7 @@ import { until } from './support/until';
 import { World } from './support/world';
 
 /** What waits for a locked row ends here. */
-const deadlineMs = 1_500;
+const deadlineMs = 3_000;
 const rounds = 2;
 
 /** A practice's caller. All that belongs to the practice says so: its ids, and the last names of its patients. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { requestsPerMinuteOfTier } from '../src/policy/throttling/usage-plans';
-import { call } from './support/api';
+import { call, callPatiently } from './support/api';
 import { HeldClock } from './support/held-clock';
 import type { GateProcess } from './support/process';
 import { botToken, seedWorkspace, type Workspace } from './support/workspace';
@@ -44,7 +44,7 @@ describe.each(['Redis’ clock', 'a clock that is moved'] as const)('one app at 
   const post = async (token: string) => {
     const counts = { posted: 0, limited: 0, other: 0 };
     const one = async (n: number) => {
-      const { status, body } = await call(gateOf(n), '/api/chat.postMessage', {
+      const { status, body } = await callPatiently(gateOf(n), '/api/chat.postMessage', {
         token,
         body: { channel: 'Cx1', text: `number ${n}` },
       });

@@ -70,7 +70,7 @@ describe('every method of a workspace, about what is its own and what is another
       .all()
       .filter(({ tenant }) => tenant === 'workspace');
     close = () => module.close();
-    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000' });
+    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '10000' });
     const claims = { workspace_id: undefined, practice_id: 'practice_p001', client_id: 'app_both' };
     for (const role of roles) strangers.set(role, await botToken(gate, ours, { ...claims, role }));
   });

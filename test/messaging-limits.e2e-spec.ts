@@ -31,7 +31,7 @@ describe('the limits of messaging', () => {
     const module = await Test.createTestingModule({ imports: [await AppModule.register(config)] }).compile();
     routes = module.get(Routes).all();
     close = () => module.close();
-    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000', ...clock.environment });
+    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '10000', ...clock.environment });
   });
   afterAll(async () => {
     await close();

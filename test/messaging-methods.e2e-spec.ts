@@ -18,7 +18,7 @@ describe('the methods of messaging', () => {
     await world.sql(
       `INSERT INTO channel_members (workspace_id, channel_id, user_id) VALUES ('Tours', 'Csecret', 'Uours2')`,
     );
-    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000' });
+    gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '10000' });
   });
   afterAll(() => world.end());
 

@@ -154,7 +154,7 @@ describe('the recipes of a domain', () => {
 
     const { paths } = (await call<{ paths: Record<string, unknown> }>(gate, '/docs-json')).body;
     expect(paths).toHaveProperty('/announcements');
-  }, 60_000);
+  }, 300_000);
 
   const isThere = existsSync(join(root, 'src/domains/messaging'));
   (isThere ? it : it.skip)(
@@ -191,6 +191,6 @@ describe('the recipes of a domain', () => {
       expect(Object.keys(paths).filter((path) => path.startsWith('/api/'))).toEqual([]);
       expect(await world.sql(`SELECT to_regclass('workspaces') AS "table"`)).toEqual([{ table: null }]);
     },
-    90_000,
+    300_000,
   );
 });

@@ -50,7 +50,7 @@ describe('the data of a workspace', () => {
     theirs = await seedWorkspace(world, 'theirs');
     await world.sql(`INSERT INTO practices (id, name, time_zone) VALUES ('practice_p', 'P', 'UTC')`);
     // What clients leave behind, of both workspaces: messages and a thread.
-    const gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '2000' });
+    const gate = await world.start({ GATEHOUSE_ROLE: 'api', REDIS_DEADLINE_MS: '10000' });
     for (const workspace of [ours, theirs]) {
       const slack = slackClient(gate, await botToken(gate, workspace));
       const [channel = ''] = workspace.channels;

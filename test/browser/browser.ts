@@ -25,7 +25,7 @@ export async function openBrowser(): Promise<Browser> {
 }
 
 /** Well above what any step takes, and below a test's own limit, so that the step that hangs is the one named. */
-const stepTimeoutMs = 10_000;
+const stepTimeoutMs = 40_000;
 
 /** A page in a profile of its own. */
 export async function openPage(browser: Browser): Promise<Page> {

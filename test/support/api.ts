@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GateProcess } from './process';
 
 export interface Answer<Body = Record<string, unknown>> {
@@ -35,6 +36,22 @@ export async function call<Body = Record<string, unknown>>(
   const text = await response.text();
   const isJson = text !== '' && /[/+]json/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, text, body: (isJson ? JSON.parse(text) : {}) as Body };
+}
+
+/**
+ * As `call`, and again where a busy machine turned it away at the door, before anything was done for it: it lets nobody wait for
+ * more than a second.
+ */
+export async function callPatiently<Body = Record<string, unknown>>(
+  ...request: Parameters<typeof call>
+): Promise<Answer<Body>> {
+  for (;;) {
+    const answer = await call<Body>(...request);
+    // The second is what Slack's methods call it.
+    const { code, error } = answer.body as { code?: string; error?: string };
+    if (answer.status !== 503 || (code !== 'overloaded' && error !== 'service_unavailable')) return answer;
+    await sleep(50);
+  }
 }
 
 /** A token of the development issuer with these claims. */

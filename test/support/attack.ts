@@ -46,7 +46,7 @@ export class Attack {
       const nothing = await tokenFor(gate, { ...claims, role: 'operator' });
       await call(gate, '/usage-plans/app_a', { token: nothing, method: 'PUT', body: { plan: 'enterprise' } });
     }
-    await world.sql('ANALYZE');
+    await world.sql('VACUUM (ANALYZE)'); // which autovacuum would do between two looks
     const attack = new Attack(world, gate, await world.runtimeClient(), undefined);
     await attack.accept();
     return attack;

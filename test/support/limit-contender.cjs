@@ -35,6 +35,7 @@ async function main() {
     const passed = decisions.filter(({ allowed }) => allowed).length;
     process.send({ passed, local: decisions.filter(({ decidedAtMs }) => decidedAtMs === undefined).length });
   });
+  while (!watch.isTrusted) await new Promise((done) => setTimeout(done, 20));
   process.send('ready');
 }
 

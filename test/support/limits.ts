@@ -46,7 +46,7 @@ export class LimitNode {
 
   /** A node on this Redis. Its deadline is generous unless the test gives one: a loaded machine is not a lost Redis. */
   static async start(redisUrl: string, environment: Record<string, string> = {}): Promise<LimitNode> {
-    const node = new LimitNode({ REDIS_URL: redisUrl, REDIS_DEADLINE_MS: '2000', ...environment });
+    const node = new LimitNode({ REDIS_URL: redisUrl, REDIS_DEADLINE_MS: '10000', ...environment });
     await node.watch.onModuleInit();
     return node;
   }
@@ -99,6 +99,7 @@ export function nodeOfTests(): NodeOfTests {
   beforeAll(async () => {
     world = await World.create();
     node = await LimitNode.start(world.redisUrl);
+    await node.trusted();
   });
   afterEach(() => {
     node.store.micros = 0;
@@ -118,14 +119,13 @@ export function nodeOfTests(): NodeOfTests {
   };
 }
 
-/** Of a Redis that may stand still: longer than in production, since a busy machine is late by some hundredths of a second. */
+/** For a Redis that stands still: longer than in production, since a busy machine is late by some hundredths of a second. */
 export const shortDeadline = { REDIS_DEADLINE_MS: '500' };
 
-/**
- * Starts servers of its own for the `describe` it is called in, and for each of its tests a node alone, which waits for Redis no
- * longer than `shortDeadline`; tells both.
- */
-export function nodeOfFaults(): () => { readonly world: World; readonly node: LimitNode } {
+/** Starts servers of its own for the `describe` it is called in, and for each of its tests a node alone; tells both. */
+export function nodeOfFaults(
+  environment: Record<string, string> = {},
+): () => { readonly world: World; readonly node: LimitNode } {
   let world: World;
   let node: LimitNode;
   beforeAll(async () => {
@@ -133,10 +133,11 @@ export function nodeOfFaults(): () => { readonly world: World; readonly node: Li
   });
   afterAll(() => world.end());
   beforeEach(async () => {
-    node = await LimitNode.start(world.redisUrl, shortDeadline);
+    node = await LimitNode.start(world.redisUrl, environment);
     await node.trusted();
   });
   afterEach(async () => {
+    node.watch.onApplicationShutdown(); // beats no more
     await node.redis.commands.del('rl:{nodes}'); // so that the next test's node is alone from its start
     node.stop();
   });

@@ -52,7 +52,7 @@ export class SecurityContact {
         });
       },
     });
-    const httpServer = createServer((request, response) => {
+    const httpServer = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
       let text = '';
       request.setEncoding('utf8').on('data', (part: string) => (text += part));
       request.on('end', () => contact.answer(text, request.headers.authorization, response));

@@ -25,7 +25,9 @@ const seen = { sms: 0, crm: 0 };
 /** The names under which each service's last request came. */
 const headers = { sms: {}, crm: {} };
 
-const server = createServer((request, response) => {
+// Longer than clients keep a connection: none sends its next request as it closes.
+const keptMs = 65_000;
+const server = createServer({ keepAliveTimeout: keptMs }, (request, response) => {
   handle(request, response).catch((error) => answer(response, 500, { message: String(error) }));
 });
 

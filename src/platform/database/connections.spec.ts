@@ -114,7 +114,10 @@ describe('the connections of a pool', () => {
       'search_path = pg_catalog',
       'debug_print_plan = on',
     ];
-    for (const setting of own) await runtime.query(`ALTER ROLE CURRENT_USER SET ${setting}`);
+    // In this database alone: the role is that of all tests.
+    const { rows } = await runtime.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
+    const role = `ALTER ROLE CURRENT_USER IN DATABASE ${rows[0]?.name ?? ''}`;
+    for (const setting of own) await runtime.query(`${role} SET ${setting}`);
     const fresh = new Connections({ ...connections.settings, applicationName: 'test-settings' });
     const found = (await fresh.query(asked, [], 'standard')).map(({ name, setting }) => [name, setting]);
     expect(Object.fromEntries(found)).toEqual({
@@ -127,7 +130,7 @@ describe('the connections of a pool', () => {
       synchronous_commit: 'on',
     });
     await fresh.close();
-    await runtime.query('ALTER ROLE CURRENT_USER RESET ALL');
+    await runtime.query(`${role} RESET ALL`);
     await runtime.end();
   });
 

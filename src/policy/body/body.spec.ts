@@ -63,7 +63,7 @@ describe('BodyGuard', () => {
     process.on('uncaughtExceptionMonitor', remember);
     gate = await startSmallGate([NotesController], {
       FIREWALL_MAX_BODY_BYTES: String(maxBytes),
-      FIREWALL_REQUEST_TIMEOUT_MS: '1000',
+      FIREWALL_REQUEST_TIMEOUT_MS: '3000',
       FIREWALL_IP_PER_SECOND: '100000',
       FIREWALL_IP_BURST: '100000',
     });

@@ -1,8 +1,10 @@
-import { freshName, LimitNode, nodeOfFaults, windowRule } from '../../../test/support/limits';
+import { freshName, LimitNode, nodeOfFaults, shortDeadline, windowRule } from '../../../test/support/limits';
 import type { World } from '../../../test/support/world';
 import { LimitKey } from './limit-keys';
 import { ruleOf } from './limits';
 import { limitsOfPlan } from './usage-plans';
+
+const alarmsOf = ({ lines }: LimitNode) => lines.filter((line) => line.includes('"alarm":"throttle_degraded"'));
 
 describe('the limit store in a flood, when Redis', () => {
   const started = nodeOfFaults();
@@ -12,8 +14,6 @@ describe('the limit store in a flood, when Redis', () => {
   beforeEach(() => {
     ({ world, node } = started());
   });
-
-  const alarms = () => node.lines.filter((line) => line.includes('"alarm":"throttle_degraded"'));
 
   it('has lost its scripts, decides in the same request all the same', async () => {
     const rule = windowRule(1);
@@ -33,7 +33,7 @@ describe('the limit store in a flood, when Redis', () => {
     expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
     expect(await node.metric('throttle_degraded')).toBe(1);
     expect(await node.metric('throttle_local_decisions_total')).toBeGreaterThanOrEqual(50);
-    expect(alarms()).toHaveLength(1);
+    expect(alarmsOf(node)).toHaveLength(1);
 
     await node.trusted();
     expect(await node.metric('throttle_degraded')).toBe(0);
@@ -42,25 +42,6 @@ describe('the limit store in a flood, when Redis', () => {
     // The same window, on Redis again: what was granted without it still counts.
     const after = await Promise.all(Array.from({ length: 50 }, () => node.fresh(rule, [key.name])));
     expect(after.filter(({ allowed }) => allowed)).toHaveLength(0);
-  });
-
-  it('stands still, waits for the deadline once and then for nothing', async () => {
-    const rule = ruleOf([limitsOfPlan.enterprise]);
-    const pid = world.redisPid;
-    process.kill(pid, 'SIGSTOP');
-    try {
-      const first = await Promise.all(Array.from({ length: 60 }, () => node.fresh(rule, [freshName()])));
-      expect(first.filter(({ allowed }) => allowed)).toHaveLength(60);
-      expect(node.watch.isTrusted).toBe(false);
-      for (let request = 0; request < 1_000; request += 1) {
-        // An answer, not the promise of one: nothing was waited for.
-        expect(node.store.decide(rule, [new LimitKey(freshName(), 'x')], 1)).toMatchObject({ allowed: true });
-      }
-      expect(alarms()).toHaveLength(1);
-    } finally {
-      process.kill(pid, 'SIGCONT');
-    }
-    await node.trusted();
   });
 
   it('was late, takes over what was granted meanwhile: no plan, window or quota is granted twice', async () => {
@@ -115,6 +96,44 @@ describe('the limit store in a flood, when Redis', () => {
     }
   });
 
+  it('is lost after most of a window was used, grants the rest and no more', async () => {
+    const rule = windowRule(20);
+    const key = new LimitKey(freshName(), 'x');
+    for (let request = 0; request < 15; request += 1) await node.store.decide(rule, [key], 1);
+    node.watch.distrust(new Error('as if Redis were away'));
+    const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, [key], 1)));
+    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
+  });
+});
+
+describe('the limit store in a flood, when for its deadline Redis', () => {
+  const started = nodeOfFaults(shortDeadline);
+  let world: World;
+  let node: LimitNode;
+
+  beforeEach(() => {
+    ({ world, node } = started());
+  });
+
+  it('stands still, waits for the deadline once and then for nothing', async () => {
+    const rule = ruleOf([limitsOfPlan.enterprise]);
+    const pid = world.redisPid;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const first = await Promise.all(Array.from({ length: 60 }, () => node.fresh(rule, [freshName()])));
+      expect(first.filter(({ allowed }) => allowed)).toHaveLength(60);
+      expect(node.watch.isTrusted).toBe(false);
+      for (let request = 0; request < 1_000; request += 1) {
+        // An answer, not the promise of one: nothing was waited for.
+        expect(node.store.decide(rule, [new LimitKey(freshName(), 'x')], 1)).toMatchObject({ allowed: true });
+      }
+      expect(alarmsOf(node)).toHaveLength(1);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await node.trusted();
+  });
+
   it('comes and goes, never grants beyond the limit in all its comings and goings', async () => {
     const rule = windowRule(20);
     const key = new LimitKey(freshName(), 'x');
@@ -131,14 +150,5 @@ describe('the limit store in a flood, when Redis', () => {
     // What was sent to a Redis that stood still may count both there and here, so it can be less than 20.
     expect(admitted).toBeLessThanOrEqual(20);
     expect(admitted).toBeGreaterThanOrEqual(8);
-  });
-
-  it('is lost after most of a window was used, grants the rest and no more', async () => {
-    const rule = windowRule(20);
-    const key = new LimitKey(freshName(), 'x');
-    for (let request = 0; request < 15; request += 1) await node.store.decide(rule, [key], 1);
-    node.watch.distrust(new Error('as if Redis were away'));
-    const decisions = await Promise.all(Array.from({ length: 50 }, async () => node.store.decide(rule, [key], 1)));
-    expect(decisions.filter(({ allowed }) => allowed)).toHaveLength(5);
   });
 });

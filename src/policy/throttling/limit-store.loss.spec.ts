@@ -1,4 +1,4 @@
-import { freshName, LimitNode, nodeOfFaults, shortDeadline, windowRule } from '../../../test/support/limits';
+import { freshName, LimitNode, nodeOfFaults, windowRule } from '../../../test/support/limits';
 import { until } from '../../../test/support/until';
 import type { World } from '../../../test/support/world';
 import { LimitKey } from './limit-keys';
@@ -82,7 +82,8 @@ describe('the limit store, when Redis has lost what it counted', () => {
       },
     ],
   ])('since it was %s, is reminded by all processes and counts once what each was granted', async (_, lose) => {
-    const other = await LimitNode.start(world.redisUrl, shortDeadline);
+    const other = await LimitNode.start(world.redisUrl);
+    await other.trusted();
     try {
       const rule = windowRule(20);
       const [here] = keysOf(1) as [LimitKey];
@@ -131,7 +132,8 @@ describe('the limit store, when Redis has lost what it counted', () => {
   });
 
   it('or has not, though another process comes with what has left the window, counts nothing twice', async () => {
-    const other = await LimitNode.start(world.redisUrl, shortDeadline);
+    const other = await LimitNode.start(world.redisUrl);
+    await other.trusted();
     try {
       const rule = windowRule(20);
       const [here] = keysOf(1) as [LimitKey];

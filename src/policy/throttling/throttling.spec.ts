@@ -52,7 +52,7 @@ describe('throttling', () => {
   async function start(environment: Record<string, string>): Promise<[INestApplication, string]> {
     const config = Config.from({
       NODE_ENV: 'test',
-      REDIS_DEADLINE_MS: '2000',
+      REDIS_DEADLINE_MS: '10000',
       LOG_LEVEL: 'silent',
       ...world.environment,
       ...environment,
@@ -141,11 +141,13 @@ describe('throttling', () => {
     for (let again = 0; again < 2; again += 1) {
       const { status, headers, body } = await send('/api/team.info', caller, 'POST');
       expect(status).toBe(429);
-      expect(body).toMatchObject({ error: 'Rate limit exceeded', code: 'rate_limited', status: 429, retryAfter: 60 });
-      expect(headers.get('retry-after')).toBe('60');
+      const wait = Number(headers.get('retry-after')); // less than the window where the machine is slow
+      expect(wait).toBeGreaterThan(50);
+      expect(wait).toBeLessThanOrEqual(60);
+      expect(body).toMatchObject({ error: 'Rate limit exceeded', code: 'rate_limited', status: 429, retryAfter: wait });
       expect(headers.get('x-rate-limit-limit')).toBe('1');
       expect(headers.get('x-rate-limit-remaining')).toBe('0');
-      expect(parsed(headers, 'ratelimit')).toContainEqual(['team.info', { r: 0, t: 60 }]);
+      expect(parsed(headers, 'ratelimit')).toContainEqual(['team.info', { r: 0, t: wait }]);
       expect(parsed(headers, 'ratelimit-policy')).toContainEqual(['team.info', { q: 1, w: 60 }]);
     }
   });
@@ -193,7 +195,7 @@ describe('throttling', () => {
     expect(await used()).toBe(2);
     for (const status of [500, 503, 504]) await send(`/api/fails/${status}`, caller);
     let own = 2; // the 404 and the look at it
-    await until(async () => (await used()) === ++own, 2_000);
+    await until(async () => (await used()) === ++own);
   });
 
   it('in shadow mode counts what it would refuse, and serves it', async () => {
@@ -229,7 +231,7 @@ describe('throttling', () => {
     expect(count(await statuses(60, '/api/plain', clientId), 200)).toBe(60);
 
     await app.get(UsagePlansService).change(operator, clientId, 'standard');
-    await until(() => there?.planOf(clientId, undefined) === 'standard');
+    await until(() => [here, there].every((plans) => plans?.planOf(clientId, undefined) === 'standard'));
     const { headers } = await send('/api/plain', clientId);
     expect(headers.get('ratelimit')).toContain('"daily";r=9939'); // the day's count outlives the change
   });
