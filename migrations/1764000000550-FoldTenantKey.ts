@@ -54,8 +54,6 @@ export class FoldTenantKey1764000000550 implements MigrationInterface {
       REVOKE CREATE ON SCHEMA public FROM gatehouse_lookup;
       CREATE TRIGGER forget_tenant_key AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON tenant_keys
         FOR EACH STATEMENT EXECUTE FUNCTION forget_tenant_key();
-      DROP FUNCTION remember_tenants(text[]);
-      DROP TABLE tenant_codes;
 
       -- Of what a statement writes there is no order of conditions to be kept: it is asked once.
       DO $$

@@ -12,6 +12,8 @@ export class BoundEvents1764000000560 implements MigrationInterface {
         octet_length(id) <= 64 AND octet_length(tenant_id) <= 64 AND octet_length(type) <= 64
         AND octet_length(correlation_id) <= 128 AND octet_length(traceparent) <= 64 AND octet_length(payload::text) <= 65536
       )) NOT VALID;
+      REVOKE UPDATE ON outbox_events FROM gatehouse_system;
+      GRANT UPDATE (relayed_at) ON outbox_events TO gatehouse_system;
       REVOKE UPDATE ON event_deliveries FROM gatehouse_app;
       GRANT UPDATE (state, attempts, next_attempt_at, draw_at, published_at, last_error_class, finished_at)
         ON event_deliveries TO gatehouse_app;

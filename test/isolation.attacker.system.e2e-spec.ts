@@ -36,6 +36,7 @@ describe('an attacker with the system role’s connection', () => {
     'SELECT FROM patient_search_terms',
     'SELECT FROM appointments',
     'SELECT FROM messages',
+    `UPDATE outbox_events SET relayed_at = now(), payload = '{}'`,
   ])('is refused: %s', async (attack) => {
     await expect(attacker.query(attack)).rejects.toMatchObject({ code: noPrivilege });
   });

@@ -16,7 +16,7 @@ function expectIsolated({ counts, rowsChecked, wrong }: Outcome, total: number):
   const served = total - sumOf([...counts].filter(([kind]) => /^(?!stuck).* 50[34]$/.test(kind)));
   expect(wrong).toEqual([]);
   expect(sumOf([...counts])).toBe(total);
-  expect(served).toBeGreaterThan(total / 2);
+  expect(served).toBeGreaterThan(total * 0.8);
   // Each kind really happened: most were served, and what should be refused was.
   expect(of('own 200')).toBeGreaterThan(served * 0.7);
   expect(of('changed 200')).toBeGreaterThan(served * 0.015);

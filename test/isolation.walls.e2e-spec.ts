@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, call, tokenFor } from './support/api';
+import { type Answer, call, callPatiently, tokenFor } from './support/api';
 import { type Breach, BrokenBuilds } from './support/broken-build';
 import type { GateProcess } from './support/process';
 import { seedSubjects } from './support/route-requests';
@@ -59,20 +59,28 @@ describe('each wall holds alone', () => {
     const booking = { patientId: 'pat_ours5', slotId: 'slot_ours151', type: 'follow_up' };
     const later = { slotId: 'slot_theirs150' };
     return Promise.all([
-      call(gate, '/patients/pat_theirs1', { token }),
-      call(gate, '/patients?limit=100', { token }),
-      call(gate, '/patients?search=theirslast', { token }),
-      call(gate, '/patients?dateOfBirth=1990-01-01&limit=100', { token }),
-      call(gate, '/patients/pat_theirs2', { token, method: 'PATCH', body: { insuranceProvider: 'Changed' } }),
-      call(gate, '/patients/pat_theirs1/appointments', { token }),
-      call(gate, '/slots?date=2030-01-02&limit=100', { token }),
-      call(gate, '/appointments?limit=100', { token }),
-      call(gate, '/appointments?patientId=pat_theirs1', { token }),
-      call(gate, '/appointments/appt_theirs1', { token }),
-      call(gate, '/appointments/appt_theirs3/cancel', { token, method: 'POST', headers: headers() }),
-      call(gate, '/appointments/appt_theirs4/reschedule', { token, body: later, headers: headers() }),
-      call(gate, '/appointments', { token, body: { ...booking, slotId: 'slot_theirs151' }, headers: headers() }),
-      call(gate, '/appointments', { token, body: { ...booking, patientId: 'pat_theirs5' }, headers: headers() }),
+      callPatiently(gate, '/patients/pat_theirs1', { token }),
+      callPatiently(gate, '/patients?limit=100', { token }),
+      callPatiently(gate, '/patients?search=theirslast', { token }),
+      callPatiently(gate, '/patients?dateOfBirth=1990-01-01&limit=100', { token }),
+      callPatiently(gate, '/patients/pat_theirs2', { token, method: 'PATCH', body: { insuranceProvider: 'Changed' } }),
+      callPatiently(gate, '/patients/pat_theirs1/appointments', { token }),
+      callPatiently(gate, '/slots?date=2030-01-02&limit=100', { token }),
+      callPatiently(gate, '/appointments?limit=100', { token }),
+      callPatiently(gate, '/appointments?patientId=pat_theirs1', { token }),
+      callPatiently(gate, '/appointments/appt_theirs1', { token }),
+      callPatiently(gate, '/appointments/appt_theirs3/cancel', { token, method: 'POST', headers: headers() }),
+      callPatiently(gate, '/appointments/appt_theirs4/reschedule', { token, body: later, headers: headers() }),
+      callPatiently(gate, '/appointments', {
+        token,
+        body: { ...booking, slotId: 'slot_theirs151' },
+        headers: headers(),
+      }),
+      callPatiently(gate, '/appointments', {
+        token,
+        body: { ...booking, patientId: 'pat_theirs5' },
+        headers: headers(),
+      }),
     ]);
   };
   const rowsOf = (practice: string) =>

@@ -73,7 +73,7 @@ describe('posts in a flood', () => {
       process.kill(pid, signal);
       flood.goOnTo(16);
       await flood.each(16);
-      await until(() => ![pid, 0].includes(world.redisPid));
+      await until(() => world.redisReplaces(pid));
       expect(await decidedLocally()).toBeGreaterThan(before);
       await decidedByRedis();
       const most = await accepted();
@@ -195,7 +195,7 @@ describe('posts in a flood', () => {
       const pid = world.redisPid;
       process.kill(pid, 'SIGKILL');
       await flood.each(12);
-      await until(() => ![pid, 0].includes(world.redisPid));
+      await until(() => world.redisReplaces(pid));
       await decidedByRedis();
       expect(await grantsNoMore()).toBeLessThan(2 * limit);
     });

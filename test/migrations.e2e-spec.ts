@@ -68,7 +68,10 @@ describe('a migration that needs several tables', () => {
   it('ends nobody who has one of them and wants another, and has all of them then', async () => {
     const [booking, migration] = [await world.clientOf('superuser'), await world.clientOf('owner')];
     const waiting = async () => {
-      const rows = await world.sql(`SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`);
+      const rows = await world.sql(
+        `SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+         WHERE NOT granted AND mode = 'AccessExclusiveLock'`,
+      );
       return rows.length > 0;
     };
     try {

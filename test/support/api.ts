@@ -39,15 +39,14 @@ export async function call<Body = Record<string, unknown>>(
 }
 
 /**
- * As `call`, and again where a busy machine turned it away at the door, before anything was done for it: it lets nobody wait for
- * more than a second.
+ * As `call`, and again where it was answered 503: a busy machine lets nobody wait at its door for more than a second. For what a
+ * failure costs nothing, as it costs no post of Slack's methods, whose shape does not tell why they are unavailable.
  */
 export async function callPatiently<Body = Record<string, unknown>>(
   ...request: Parameters<typeof call>
 ): Promise<Answer<Body>> {
   for (;;) {
     const answer = await call<Body>(...request);
-    // The second is what Slack's methods call it.
     const { code, error } = answer.body as { code?: string; error?: string };
     if (answer.status !== 503 || (code !== 'overloaded' && error !== 'service_unavailable')) return answer;
     await sleep(50);

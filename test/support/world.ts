@@ -80,11 +80,16 @@ export class World {
   }
 
   get redisPid(): number {
-    return this.servers.redis?.pid ?? 0;
+    return running(this.servers.redis?.pid, 'Redis');
   }
 
   get postgresPid(): number {
-    return this.servers.postgres?.pid ?? 0;
+    return running(this.servers.postgres?.pid, 'Postgres');
+  }
+
+  /** Whether another Redis runs in the place of the one of that process id. */
+  redisReplaces(pid: number): boolean {
+    return ![undefined, 0, pid].includes(this.servers.redis?.pid);
   }
 
   /** Starts a process of the application and waits until it is ready. */
@@ -140,6 +145,12 @@ export class World {
 interface Place {
   readonly ground: TestGround;
   readonly database: string;
+}
+
+/** A signal to process 0 would go to all of the tests. */
+function running(pid: number | undefined, name: string): number {
+  if (!pid) throw new Error(`${name} is away`);
+  return pid;
 }
 
 /** A database of its own on the Postgres of the run. */

@@ -114,9 +114,11 @@ describe('AuditTrail', () => {
   it('waits for a chain over one connection, however much of it waits', async () => {
     const { trail } = node();
     const holder = await holdChain(world, 'practice_busy');
-    const busy = [trail.append(entry('practice_busy'))];
+    // What becomes of these is not what is asked: where this takes long, they are given up.
+    const appended = () => trail.append(entry('practice_busy')).catch(() => undefined);
+    const busy = [appended()];
     await until(async () => (await waitingForChains(world)) > 0);
-    busy.push(trail.append(entry('practice_busy')));
+    busy.push(appended());
     let most = 0;
     let isBeside = false;
     const beside = trail.append(entry('practice_beside')).then(() => (isBeside = true));
@@ -145,7 +147,7 @@ describe('AuditTrail', () => {
   it('lets a few entries behind a batch share the next one, and wait for it no longer than a batch takes', async () => {
     const { trail } = node();
     const holder = await holdChain(world, 'practice_slow');
-    const slow = trail.append(entry('practice_slow'));
+    const slow = trail.append(entry('practice_slow')).catch(() => undefined); // where this takes long, it is given up
     await until(async () => (await waitingForChains(world)) > 0);
     const one = trail.append(entry('practice_few1'));
     await new Promise(setImmediate);

@@ -233,13 +233,16 @@ describe.each([
       numRuns: 40,
       seed: 1,
     });
-    for (const round of rounds) {
-      const found = await Promise.all(round.map((id, at) => commit(id, 'x', at % 2 === 0 ? byFirst : bySecond)));
-      expect(found).toHaveLength(round.length);
-      for (const id of round) expected.set(id, (expected.get(id) ?? 0) + 1);
+    try {
+      for (const round of rounds) {
+        const found = await Promise.all(round.map((id, at) => commit(id, 'x', at % 2 === 0 ? byFirst : bySecond)));
+        expect(found).toHaveLength(round.length);
+        for (const id of round) expected.set(id, (expected.get(id) ?? 0) + 1);
+      }
+    } finally {
+      await Promise.all([first.close(), second.close()]);
+      await world.sql(`${database} RESET deadlock_timeout`);
     }
-    await Promise.all([first.close(), second.close()]);
-    await world.sql(`${database} RESET deadlock_timeout`);
     expect(new Map([...(await lists())].map(([id, { length }]) => [id, length]))).toEqual(expected);
     // A session tells what it met at its end.
     const sessions = () =>

@@ -31,6 +31,7 @@ describe('the limit store, when Redis has lost what it counted', () => {
     const rule = windowRule(20);
     const [key] = keysOf(1) as [LimitKey];
     expect(await granted(rule, [key], 12)).toBe(12);
+    node.watch.onApplicationShutdown(); // it is the decision that finds out, and no heartbeat
     await lose(key);
     expect(await granted(rule, [key], 100)).toBe(8);
     expect(await node.metric('throttle_forgotten_total')).toBeGreaterThan(0);
