@@ -7,13 +7,10 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 export class BoundEvents1764000000560 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      -- Of what has still to be relayed: what is there may be too long already, and must not keep its relay from marking it.
-      ALTER TABLE outbox_events ADD CONSTRAINT outbox_events_bounds CHECK (relayed_at IS NOT NULL OR (
+      ALTER TABLE outbox_events ADD CONSTRAINT outbox_events_bounds CHECK (
         octet_length(id) <= 64 AND octet_length(tenant_id) <= 64 AND octet_length(type) <= 64
         AND octet_length(correlation_id) <= 128 AND octet_length(traceparent) <= 64 AND octet_length(payload::text) <= 65536
-      )) NOT VALID;
-      REVOKE UPDATE ON outbox_events FROM gatehouse_system;
-      GRANT UPDATE (relayed_at) ON outbox_events TO gatehouse_system;
+      );
       REVOKE UPDATE ON event_deliveries FROM gatehouse_app;
       GRANT UPDATE (state, attempts, next_attempt_at, draw_at, published_at, last_error_class, finished_at)
         ON event_deliveries TO gatehouse_app;
